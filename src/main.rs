@@ -1,0 +1,2 @@
+//! Waystation.
+fn main() {}
