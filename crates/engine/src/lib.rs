@@ -1,1 +1,24 @@
 //! What a program is and how it runs.
+//!
+//! Nothing here touches the network, files, a database or the clock: whatever a run needs of the
+//! world it asks of its [`Host`](context::Host).
+
+mod check;
+pub mod context;
+pub mod date;
+pub mod document;
+pub mod expr;
+pub mod field;
+mod json;
+pub mod kind;
+pub mod language;
+pub mod plan;
+pub mod problem;
+pub mod program;
+pub mod read;
+pub mod run;
+mod scope;
+pub mod template;
+pub mod types;
+pub mod value;
+pub mod variables;

@@ -1,1 +1,27 @@
-//! Every kind of step there is.
+//! Every kind of step there is, one file each.
+
+pub mod break_;
+pub mod call;
+pub mod continue_;
+pub mod if_;
+pub mod loop_;
+pub mod print;
+pub mod return_;
+pub mod set;
+pub mod while_;
+
+use engine::kind::Kind;
+
+/// Every kind of step, in the order the reference shows them.
+pub static KINDS: [Kind; 9] = [
+    // Logic
+    Kind::of::<set::Set>(),
+    Kind::of::<print::Print>(),
+    Kind::of::<if_::If>(),
+    Kind::of::<loop_::Loop>(),
+    Kind::of::<while_::While>(),
+    Kind::of::<break_::Break>(),
+    Kind::of::<continue_::Continue>(),
+    Kind::of::<call::Call>(),
+    Kind::of::<return_::Return>(),
+];

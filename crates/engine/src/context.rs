@@ -1,0 +1,518 @@
+//! What a step may touch, and what a run may ask for.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::date::Date;
+use crate::field::{Block, FromValue, Input, Output};
+use crate::plan::{Function, Plan, Planned};
+use crate::run::{Failure, Flow, Reason, Values};
+use crate::value::{Record, Value};
+use crate::variables::{Name, Variables};
+
+/// A future that does not say what it is.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a run may ask of the world.
+pub trait Host: Send + Sync {
+    /// Keeps a line of the log.
+    fn log(&self, line: Line<'_>);
+
+    /// Performs an effect. `deadline` is the time since the run began after which it must not go on.
+    fn effect<'a>(
+        &'a self,
+        effect: Effect<'a>,
+        work: Boxed<'a, Result<Value, Failure>>,
+    ) -> Boxed<'a, Result<Value, Failure>>;
+
+    /// The time now.
+    fn now(&self) -> Date;
+
+    /// How long the run has taken.
+    fn elapsed(&self) -> Duration;
+
+    /// A random number, every one as likely as another.
+    fn random(&self) -> u64;
+
+    /// Whether the run is to stop.
+    fn cancelled(&self) -> bool;
+}
+
+/// A line of a run's log.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The function and the number of the step that wrote it.
+    pub step: (&'a str, &'a str),
+    /// What wrote it.
+    pub stream: Stream,
+    /// The line, without its end.
+    pub text: &'a str,
+}
+
+/// What wrote a line of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// The program, by `print`.
+    Print,
+    /// Code, on its standard output.
+    Out,
+    /// Code, on its standard error.
+    Error,
+    /// Waystation.
+    Note,
+}
+
+/// Something that a step does outside of its run.
+#[derive(Clone, Copy, Debug)]
+pub struct Effect<'a> {
+    /// The kind of the step.
+    pub kind: &'static str,
+    /// The function and the number of the step.
+    pub step: (&'a str, &'a str),
+    /// The time since the run began at which the effect is to be over.
+    pub deadline: Duration,
+}
+
+/// How much a run may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long it may take.
+    pub time: Duration,
+    /// How many steps it may run, those in loops counted each time.
+    pub steps: u64,
+    /// How many passes all its loops may make.
+    pub passes: u64,
+    /// How deep functions may call each other.
+    pub calls: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            time: Duration::from_secs(3600),
+            steps: 10_000_000,
+            passes: 1_000_000,
+            calls: 64,
+        }
+    }
+}
+
+/// How many steps may stand inside each other at a moment of a run, over all calls.
+const MAX_NESTING: u32 = 1_000;
+
+/// After how many steps a run lets others have the thread.
+const TURN: u64 = 512;
+
+/// A run as its steps see it.
+pub struct Cx<'r> {
+    plan: &'r Plan,
+    host: &'r dyn Host,
+    limits: Limits,
+    function: &'r Function,
+    step: Option<&'r Planned>,
+    variables: Arc<Variables>,
+    deadline: (Duration, Option<Duration>),
+    steps: u64,
+    passes: u64,
+    calls: u32,
+    nesting: u32,
+    shown: Vec<Option<(u64, Value)>>,
+}
+
+impl<'r> Cx<'r> {
+    pub(crate) fn new(
+        plan: &'r Plan,
+        function: &'r Function,
+        host: &'r dyn Host,
+        limits: Limits,
+    ) -> Cx<'r> {
+        Cx {
+            plan,
+            host,
+            limits,
+            function,
+            step: None,
+            variables: Arc::default(),
+            deadline: (limits.time, None),
+            steps: 0,
+            passes: 0,
+            calls: 0,
+            nesting: 0,
+            shown: vec![None; plan.shows.len()],
+        }
+    }
+
+    /// The value of a setting.
+    ///
+    /// # Errors
+    /// A failure that names what has no value or does not fit.
+    pub fn get<T: FromValue>(&self, input: &Input<T>) -> Result<T, Failure> {
+        let (template, wanted) = &self.plan.inputs[input.at];
+        let value = template.evaluate(&self.variables).map_err(Failure::new)?;
+        let described = value.described();
+        T::from_value(value)
+            .ok_or_else(|| Failure::new(format!("a {wanted} is needed, and this is {described}")))
+    }
+
+    /// The value of a setting that may be left out.
+    ///
+    /// # Errors
+    /// As [`Cx::get`].
+    pub fn get_opt<T: FromValue>(&self, input: &Option<Input<T>>) -> Result<Option<T>, Failure> {
+        input.as_ref().map(|input| self.get(input)).transpose()
+    }
+
+    /// The variable that a setting names, if it is nothing but a variable.
+    pub fn variable<T>(&self, input: &Input<T>) -> Option<Output> {
+        let crate::template::Template::Expr(expr) = &self.plan.inputs[input.at].0 else {
+            return None;
+        };
+        let key = expr.as_variable()?;
+        let text = self.variables.name(key)?;
+        Some(Output(Name {
+            text,
+            key: key.clone(),
+        }))
+    }
+
+    /// Gives a variable a value.
+    ///
+    /// # Errors
+    /// A failure when that passes a limit.
+    pub fn set(&mut self, output: &Output, value: impl Into<Value>) -> Result<(), Failure> {
+        self.set_named(&output.0, value.into())
+    }
+
+    fn set_named(&mut self, name: &Name, value: Value) -> Result<(), Failure> {
+        Arc::make_mut(&mut self.variables)
+            .set(name, value)
+            .map_err(|why| Failure::new(format!("`{}`: {why}", name.text)).because(Reason::Limit))
+    }
+
+    /// Takes a variable's value out, to change it without a copy and set it again.
+    pub fn take(&mut self, output: &Output) -> Option<Value> {
+        Arc::make_mut(&mut self.variables).take(&output.0.key)
+    }
+
+    /// All variables as a record.
+    pub fn variables(&self) -> Record {
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    /// Makes a variable of a name that is known only now, as code does.
+    ///
+    /// # Errors
+    /// A failure when the name is another variable's in expressions, or on a limit.
+    pub fn make(&mut self, name: &str, value: Value) -> Result<(), Failure> {
+        let name = Name::new(name);
+        if let Some(other) = self
+            .variables
+            .name(&name.key)
+            .filter(|other| *other != name.text)
+        {
+            let message = format!(
+                "the variables `{other}` and `{}` are both `{}` in expressions",
+                name.text, name.key
+            );
+            return Err(Failure::new(message));
+        }
+        self.set_named(&name, value)
+    }
+
+    /// Writes to the log: a line for every line of the text.
+    pub fn log(&self, stream: Stream, text: &str) {
+        self.logger().log(stream, text);
+    }
+
+    /// What an effect can write to the log with while it works.
+    pub fn logger(&self) -> Logger<'r> {
+        Logger {
+            host: self.host,
+            step: self.at(),
+        }
+    }
+
+    fn at(&self) -> (&'r str, &'r str) {
+        (
+            &self.function.name,
+            self.step.map_or("", |step| &step.number),
+        )
+    }
+
+    /// The line of the file on which a line of this step's code stands.
+    pub fn code_line(&self, line: usize) -> Option<usize> {
+        self.step?.code_line.map(|first| first + line - 1)
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Date {
+        self.host.now()
+    }
+
+    /// A random number, every one as likely as another.
+    pub fn random(&self) -> u64 {
+        self.host.random()
+    }
+
+    /// Does something outside of the run. This is the only door: the host decides whether the work is
+    /// done now or was done before.
+    ///
+    /// # Errors
+    /// The work's own failure, or that time is over or the run is to stop.
+    pub async fn effect<'a>(
+        &'a self,
+        work: impl Future<Output = Result<Value, Failure>> + Send + 'a,
+    ) -> Result<Value, Failure> {
+        let effect = Effect {
+            kind: self.step.map_or("", |step| step.kind.name),
+            step: self.at(),
+            deadline: self.deadline.0,
+        };
+        match self.host.effect(effect, Box::pin(work)).await {
+            Err(failure) if failure.reason == Reason::Timeout && failure.message.is_empty() => {
+                Err(self.late())
+            }
+            other => other,
+        }
+    }
+
+    /// Begins a pass of a loop.
+    ///
+    /// # Errors
+    /// A failure when the run may not go on.
+    pub fn pass(&mut self) -> Result<(), Failure> {
+        self.passes += 1;
+        if self.passes > self.limits.passes {
+            let message = format!(
+                "the loops of this run made more than {} passes",
+                self.limits.passes
+            );
+            return Err(Failure::new(message).because(Reason::Limit));
+        }
+        self.may_go_on()
+    }
+
+    /// Runs the steps of a block in turn, until one says otherwise.
+    ///
+    /// # Errors
+    /// The failure of a step.
+    pub async fn run(&mut self, block: &Block) -> Result<Flow, Failure> {
+        let plan = self.plan;
+        for step in plan.block(*block) {
+            if step.common.disabled {
+                continue;
+            }
+            match self.one(step).await? {
+                Flow::Next => {}
+                flow => return Ok(flow),
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    async fn one(&mut self, step: &'r Planned) -> Result<Flow, Failure> {
+        let function = self.function;
+        let (outer, deadline) = (self.step.replace(step), self.deadline);
+        if let Some(timeout) = step.timeout {
+            let end = self.host.elapsed() + timeout;
+            if end < deadline.0 {
+                self.deadline = (end, Some(timeout));
+            }
+        }
+        let result = match self.begin().await {
+            Ok(()) => step.step.run(self).await,
+            Err(failure) => Err(failure),
+        };
+        self.nesting -= 1;
+        self.step = outer;
+        self.deadline = deadline;
+        let flow = result.map_err(|failure| failure.at(function, step))?;
+        for (slot, key) in &step.shows {
+            if let Some(value) = self.variables.get(key) {
+                self.shown[*slot] = Some((self.steps, value.clone()));
+            }
+        }
+        Ok(flow)
+    }
+
+    async fn begin(&mut self) -> Result<(), Failure> {
+        self.nesting += 1;
+        self.steps += 1;
+        if self.nesting > MAX_NESTING {
+            let message = format!("steps stand more than {MAX_NESTING} deep inside each other");
+            return Err(Failure::new(message).because(Reason::Limit));
+        }
+        if self.steps > self.limits.steps {
+            let message = format!("the run took more than {} steps", self.limits.steps);
+            return Err(Failure::new(message).because(Reason::Limit));
+        }
+        if self.steps.is_multiple_of(TURN) {
+            turn().await;
+        }
+        self.may_go_on()
+    }
+
+    fn may_go_on(&self) -> Result<(), Failure> {
+        if self.host.cancelled() {
+            return Err(Failure::new("the run was cancelled").because(Reason::Cancelled));
+        }
+        if self.host.elapsed() > self.deadline.0 {
+            return Err(self.late());
+        }
+        Ok(())
+    }
+
+    fn late(&self) -> Failure {
+        let message = match self.deadline.1 {
+            Some(timeout) => format!("the step took longer than its `timeout` of {timeout:?}"),
+            None => format!("the run took longer than {:?}", self.limits.time),
+        };
+        Failure::new(message).because(Reason::Timeout)
+    }
+
+    /// Calls a function of the program and gives what it returns.
+    ///
+    /// # Errors
+    /// The failure of one of its steps, an input that does not fit, calls too deep.
+    pub async fn call(&mut self, name: &str, given: Values) -> Result<Values, Failure> {
+        let plan = self.plan;
+        let function = plan
+            .functions
+            .get(name)
+            .ok_or_else(|| Failure::new(format!("there is no function `{name}`")))?;
+        if self.calls >= self.limits.calls {
+            let message = format!(
+                "functions call each other more than {} deep",
+                self.limits.calls
+            );
+            return Err(Failure::new(message).because(Reason::Limit));
+        }
+        let mut inputs = Vec::with_capacity(function.inputs.len());
+        for input in &function.inputs {
+            let given = given.iter().find(|(name, _)| *name == input.name.text);
+            let value = given.map(|(_, value)| value.clone());
+            let value = value
+                .or_else(|| input.default.clone())
+                .unwrap_or_else(|| input.of.blank());
+            inputs.push((
+                input.name.clone(),
+                typed(&input.name.text, "input", input.of, value)?,
+            ));
+        }
+        let outer = (
+            std::mem::take(&mut self.variables),
+            self.function,
+            self.step,
+        );
+        self.calls += 1;
+        let returned = self.function(function, inputs).await;
+        self.calls -= 1;
+        (self.variables, self.function, self.step) = outer;
+        returned
+    }
+
+    /// Runs a function with the variables it starts with.
+    pub(crate) async fn function(
+        &mut self,
+        function: &'r Function,
+        variables: Vec<(Name, Value)>,
+    ) -> Result<Values, Failure> {
+        self.function = function;
+        for (name, value) in variables {
+            self.set_named(&name, value)?;
+        }
+        let values = match self.run(&function.steps).await? {
+            Flow::Return(values) => values,
+            _ if function.outputs.is_empty() => Values::new(),
+            _ => {
+                let message = format!(
+                    "the function `{}` ended without `return`, and it declares outputs",
+                    function.name
+                );
+                return Err(Failure::new(message));
+            }
+        };
+        let declared = function.outputs.iter().filter_map(|output| {
+            let (name, value) = values.iter().find(|(name, _)| *name == output.name.text)?;
+            Some(typed(name, "output", output.of, value.clone()).map(|value| (name.clone(), value)))
+        });
+        declared.collect()
+    }
+
+    /// What the run answers: what its steps showed in program order, each name once, then what its
+    /// function returned.
+    pub(crate) fn result(&mut self, returned: Values) -> Values {
+        let mut last: indexmap::IndexMap<Arc<str>, (u64, Value)> = indexmap::IndexMap::new();
+        for (name, shown) in self.plan.shows.iter().zip(std::mem::take(&mut self.shown)) {
+            let Some((step, value)) = shown else { continue };
+            match last.get_mut(name) {
+                Some(known) if known.0 > step => {}
+                Some(known) => *known = (step, value),
+                None => {
+                    last.insert(name.clone(), (step, value));
+                }
+            }
+        }
+        let mut result: Values = last
+            .into_iter()
+            .map(|(name, (_, value))| (name, value))
+            .collect();
+        for (name, value) in returned {
+            if !result.iter().any(|(shown, _)| *shown == name) {
+                result.push((name, value));
+            }
+        }
+        result
+    }
+}
+
+fn typed(name: &str, what: &str, of: crate::types::Type, value: Value) -> Result<Value, Failure> {
+    let described = value.described();
+    of.check(value).ok_or_else(|| {
+        Failure::new(format!(
+            "the {what} `{name}` is a {}, and this is {described}",
+            of.name()
+        ))
+    })
+}
+
+/// Writes to a run's log while an effect is at work.
+#[derive(Clone, Copy)]
+pub struct Logger<'r> {
+    host: &'r dyn Host,
+    step: (&'r str, &'r str),
+}
+
+impl Logger<'_> {
+    /// Writes a line for every line of the text.
+    pub fn log(&self, stream: Stream, text: &str) {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        for text in text.split('\n') {
+            self.host.log(Line {
+                step: self.step,
+                stream,
+                text,
+            });
+        }
+    }
+}
+
+/// Lets other runs have the thread.
+async fn turn() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if waited {
+            return Poll::Ready(());
+        }
+        waited = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,281 @@
+//! Expressions: conditions, arithmetic, and what stands between `{{` and `}}`.
+//!
+//! The language is Jinja's, closed: it reaches the variables and the functions, filters and tests
+//! of [`crate::language`], nothing else, and its work is bounded.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use minijinja::machinery::ast::{self, CallArg};
+use minijinja::machinery::{Span, parse_expr};
+use minijinja::{ErrorKind, Expression};
+
+use crate::language::{self, LANGUAGE};
+use crate::problem::nearest;
+use crate::value::Value;
+use crate::variables::{Name, Variables};
+
+/// An expression, ready to be evaluated.
+pub struct Expr {
+    source: Arc<str>,
+    code: Code,
+    /// The variables it names, each with its range of bytes in the source.
+    pub uses: Vec<(Arc<str>, Range<usize>)>,
+}
+
+enum Code {
+    /// Just a variable, which needs no evaluation.
+    Variable(Arc<str>),
+    Compiled(Expression<'static, 'static>),
+}
+
+/// What is wrong with an expression's text.
+#[derive(Debug, PartialEq)]
+pub struct Flaw {
+    /// Which bytes of it.
+    pub range: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Expr {
+    /// Prepares an expression.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it: one syntax error, or all the words it uses that the
+    /// language does not have.
+    pub fn compile(source: &str) -> Result<Expr, Vec<Flaw>> {
+        let tree = parse_expr(source).map_err(|error| vec![syntax(source, &error)])?;
+        let mut walk = Walk::default();
+        walk.expr(&tree);
+        if !walk.flaws.is_empty() {
+            return Err(walk.flaws);
+        }
+        let code = match &tree {
+            ast::Expr::Var(var) => Code::Variable(var.id.into()),
+            _ => Code::Compiled(
+                LANGUAGE
+                    .compile_expression_owned(source.to_owned())
+                    .map_err(|error| vec![syntax(source, &error)])?,
+            ),
+        };
+        Ok(Expr {
+            source: source.trim().into(),
+            code,
+            uses: walk.uses,
+        })
+    }
+
+    /// The expression that is a variable's exact name.
+    pub fn variable(name: &Name) -> Expr {
+        Expr {
+            source: name.text.clone(),
+            code: Code::Variable(name.key.clone()),
+            uses: vec![(name.key.clone(), 0..name.text.len())],
+        }
+    }
+
+    /// The variable's expression name, if the expression is nothing but a variable.
+    pub fn as_variable(&self) -> Option<&Arc<str>> {
+        match &self.code {
+            Code::Variable(key) => Some(key),
+            Code::Compiled(_) => None,
+        }
+    }
+
+    /// Its value with these variables.
+    ///
+    /// # Errors
+    /// In words: a variable without a value, an operation that does not fit, too much work.
+    pub fn evaluate(&self, variables: &Arc<Variables>) -> Result<Value, String> {
+        match &self.code {
+            Code::Variable(key) => variables
+                .get(key)
+                .cloned()
+                .ok_or_else(|| self.valueless(variables)),
+            Code::Compiled(code) => {
+                let scope = minijinja::Value::from_dyn_object(variables.clone());
+                let value = code
+                    .eval(scope)
+                    .map_err(|error| self.failed(&error, variables))?;
+                if value.is_undefined() {
+                    return Err(self.valueless(variables));
+                }
+                Value::try_from(value).map_err(|error| format!("`{}`: {error}", self.source))
+            }
+        }
+    }
+
+    fn failed(&self, error: &minijinja::Error, variables: &Variables) -> String {
+        match error.kind() {
+            ErrorKind::UndefinedError => self.valueless(variables),
+            ErrorKind::OutOfFuel => format!("`{}` takes too much work", self.source),
+            kind => {
+                let what = error
+                    .detail()
+                    .map_or_else(|| kind.to_string(), str::to_owned);
+                format!("`{}`: {what}", self.source)
+            }
+        }
+    }
+
+    fn valueless(&self, variables: &Variables) -> String {
+        match self
+            .uses
+            .iter()
+            .find(|(key, _)| variables.get(key).is_none())
+        {
+            Some((key, _)) => format!("`{key}` has no value yet"),
+            None => format!("`{}` has no value", self.source),
+        }
+    }
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expr({})", self.source)
+    }
+}
+
+fn syntax(source: &str, error: &minijinja::Error) -> Flaw {
+    let whole = 0..source.len();
+    let range = error
+        .range()
+        .filter(|range| range.start < source.len())
+        .unwrap_or(whole);
+    let what = error.detail().unwrap_or("syntax error");
+    let help = match what {
+        _ if has_lone_equals(source) => Some("to compare, write `==`".to_owned()),
+        _ => None,
+    };
+    Flaw {
+        range,
+        message: format!("this expression cannot be read: {what}"),
+        help,
+    }
+}
+
+fn has_lone_equals(source: &str) -> bool {
+    let bytes = source.as_bytes();
+    (0..bytes.len()).any(|at| {
+        bytes[at] == b'='
+            && bytes.get(at + 1) != Some(&b'=')
+            && !matches!(
+                at.checked_sub(1).map(|before| bytes[before]),
+                Some(b'=' | b'!' | b'<' | b'>')
+            )
+    })
+}
+
+/// Walks an expression's tree for the names in it.
+#[derive(Default)]
+struct Walk {
+    uses: Vec<(Arc<str>, Range<usize>)>,
+    flaws: Vec<Flaw>,
+}
+
+impl Walk {
+    fn expr(&mut self, expr: &ast::Expr<'_>) {
+        match expr {
+            ast::Expr::Var(var) => self.uses.push((var.id.into(), range(var.span()))),
+            ast::Expr::Const(_) => {}
+            ast::Expr::Slice(slice) => {
+                self.expr(&slice.expr);
+                [&slice.start, &slice.stop, &slice.step]
+                    .into_iter()
+                    .flatten()
+                    .for_each(|part| self.expr(part));
+            }
+            ast::Expr::UnaryOp(op) => self.expr(&op.expr),
+            ast::Expr::BinOp(op) => self.all([&op.left, &op.right]),
+            ast::Expr::Compare(compare) => {
+                self.expr(&compare.expr);
+                compare.ops.iter().for_each(|op| self.expr(&op.expr));
+            }
+            ast::Expr::IfExpr(branch) => {
+                self.all([&branch.test_expr, &branch.true_expr]);
+                branch.false_expr.iter().for_each(|expr| self.expr(expr));
+            }
+            ast::Expr::Filter(filter) => {
+                filter.expr.iter().for_each(|expr| self.expr(expr));
+                self.known("filter", filter.name, filter.span(), language::FILTERS);
+                self.args(&filter.args);
+            }
+            ast::Expr::Test(test) => {
+                self.expr(&test.expr);
+                self.known("test", test.name, test.span(), language::TESTS);
+                self.args(&test.args);
+            }
+            ast::Expr::GetAttr(get) => self.expr(&get.expr),
+            ast::Expr::GetItem(get) => self.all([&get.expr, &get.subscript_expr]),
+            ast::Expr::Call(call) => self.call(call),
+            ast::Expr::List(list) => list.items.iter().for_each(|item| self.expr(item)),
+            ast::Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.expr(item)),
+            ast::Expr::Map(map) => map
+                .keys
+                .iter()
+                .chain(&map.values)
+                .for_each(|e| self.expr(e)),
+        }
+    }
+
+    fn all<const N: usize>(&mut self, exprs: [&ast::Expr<'_>; N]) {
+        exprs.into_iter().for_each(|expr| self.expr(expr));
+    }
+
+    fn args(&mut self, args: &[CallArg<'_>]) {
+        for arg in args {
+            match arg {
+                CallArg::Pos(expr)
+                | CallArg::Kwarg(_, expr)
+                | CallArg::PosSplat(expr)
+                | CallArg::KwargSplat(expr) => self.expr(expr),
+            }
+        }
+    }
+
+    fn call(&mut self, call: &ast::Spanned<ast::Call<'_>>) {
+        match &call.expr {
+            ast::Expr::Var(function) => {
+                self.known(
+                    "function",
+                    function.id,
+                    function.span(),
+                    language::FUNCTIONS,
+                );
+            }
+            ast::Expr::GetAttr(method) => {
+                self.expr(&method.expr);
+                let filter = language::FILTERS
+                    .iter()
+                    .find(|word| word.name == method.name);
+                self.flaws.push(Flaw {
+                    range: range(call.span()),
+                    message: format!("values have no methods, such as `{}()`", method.name),
+                    help: filter.map(|word| format!("there is a filter: `… | {}`", word.name)),
+                });
+            }
+            other => self.expr(other),
+        }
+        self.args(&call.args);
+    }
+
+    fn known(&mut self, what: &str, name: &str, span: Span, words: &'static [language::Word]) {
+        if words.iter().any(|word| word.name == name) {
+            return;
+        }
+        let near = nearest(name, words.iter().map(|word| word.name));
+        self.flaws.push(Flaw {
+            range: range(span),
+            message: format!("there is no {what} `{name}`"),
+            help: near.map(|near| format!("did you mean `{near}`?")),
+        });
+    }
+}
+
+fn range(span: Span) -> Range<usize> {
+    span.start_offset as usize..span.end_offset as usize
+}

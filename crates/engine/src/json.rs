@@ -1,0 +1,46 @@
+//! JSON text read into values, exactly or not at all.
+
+use jiter::{JsonError, JsonValue};
+
+use crate::value::{Record, Value};
+
+/// Reads JSON text; see [`Value::from_json`].
+pub(crate) fn read(text: &str) -> Result<Value, String> {
+    let json = JsonValue::parse(text.as_bytes(), false).map_err(|error| described(&error, text))?;
+    let value = value(json)?;
+    value.within_limits()?;
+    Ok(value)
+}
+
+fn described(error: &JsonError, text: &str) -> String {
+    let position = error.get_position(text.as_bytes());
+    format!(
+        "{} at line {} column {}",
+        error.error_type, position.line, position.column
+    )
+}
+
+// The parser itself stops at 200 levels, so the recursion here is bounded.
+fn value(json: JsonValue<'_>) -> Result<Value, String> {
+    Ok(match json {
+        JsonValue::Null => Value::Nothing,
+        JsonValue::Bool(truth) => Value::Boolean(truth),
+        JsonValue::Int(number) => Value::Integer(number.into()),
+        JsonValue::BigInt(number) => Value::Integer(
+            i128::try_from(number)
+                .map_err(|_| "a whole number is too large to be kept exactly".to_owned())?,
+        ),
+        JsonValue::Float(number) => {
+            Value::float(number).ok_or("a number is too large to be kept")?
+        }
+        JsonValue::Str(text) => Value::text(&*text),
+        JsonValue::Array(items) => {
+            Value::list(items.iter().cloned().map(value).collect::<Result<_, _>>()?)
+        }
+        JsonValue::Object(members) => members
+            .iter()
+            .map(|(name, member)| Ok((name.as_ref().into(), value(member.clone())?)))
+            .collect::<Result<Record, String>>()?
+            .into(),
+    })
+}

@@ -1,0 +1,279 @@
+//! A plan: a checked program, ready to run.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::check;
+use crate::field::Block;
+use crate::kind::{AnyStep, Kind};
+use crate::problem::{Problem, Source};
+use crate::program::Common;
+use crate::read::listed;
+use crate::template::Template;
+use crate::types::Type;
+use crate::value::Value;
+use crate::variables::Name;
+
+/// A checked program, ready to run.
+pub struct Plan {
+    /// What callers send as `program_id`.
+    pub id: u64,
+    /// What people call the program.
+    pub name: Arc<str>,
+    /// What the program is for.
+    pub description: Option<String>,
+    /// The functions in the order they are written; the first is the main one.
+    pub functions: IndexMap<Arc<str>, Function>,
+    /// The calls that test it.
+    pub tests: Vec<Test>,
+    /// Its text.
+    pub source: Source,
+    pub(crate) inputs: Vec<(Template, &'static str)>,
+    pub(crate) blocks: Vec<Vec<Planned>>,
+    pub(crate) shows: Vec<Arc<str>>,
+}
+
+/// A function of a plan.
+pub struct Function {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What a caller gives.
+    pub inputs: Vec<Parameter>,
+    /// What it returns.
+    pub outputs: Vec<Parameter>,
+    /// Its webhook, if it has one.
+    pub webhook: Option<Webhook>,
+    pub(crate) steps: Block,
+}
+
+/// A declared variable.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: Name,
+    /// Its type.
+    pub of: Type,
+    /// Its value when none is given.
+    pub default: Option<Value>,
+}
+
+/// A webhook trigger.
+pub struct Webhook {
+    /// Whether it is on.
+    pub active: bool,
+    /// The variables a caller may send, in order.
+    pub outputs: Vec<Parameter>,
+}
+
+/// A step of a plan.
+pub struct Planned {
+    /// Its number in the function: `2`, or `2.1` for the first step inside the second.
+    pub number: Arc<str>,
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// The line it starts on, from 1.
+    pub line: usize,
+    /// The column it starts at, from 1.
+    pub column: usize,
+    /// The line of the file on which the first line of its code stands, if it has code.
+    pub code_line: Option<usize>,
+    /// The settings every step has.
+    pub common: Common,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) shows: Vec<(usize, Arc<str>)>,
+    pub(crate) step: Box<dyn AnyStep>,
+}
+
+/// A call that tests a program, and what it must give.
+pub struct Test {
+    /// What it shows.
+    pub name: Option<String>,
+    /// Which function is called.
+    pub function: Option<String>,
+    /// The values sent.
+    pub variables: Vec<Value>,
+    /// The `Result` that must come back.
+    pub result: Option<Value>,
+    /// The lines that must be in the log.
+    pub log: Option<Vec<String>>,
+    /// The sentence with which it must fail.
+    pub error: Option<String>,
+}
+
+/// Which function to start, and with what.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// The function's name; without it the program's triggers decide.
+    pub function: Option<String>,
+    /// The values sent, in order.
+    pub values: Vec<Value>,
+    /// Whether the call comes by `/api`, which reaches only functions with an active webhook.
+    pub by_webhook: bool,
+}
+
+/// A function about to run, with the variables it starts with.
+pub struct Entry<'p> {
+    /// The function.
+    pub function: &'p Function,
+    /// What it starts with, in declared order.
+    pub variables: Vec<(Name, Value)>,
+}
+
+/// Why a call starts nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
+    /// No function has that name; which ones can be run.
+    NoFunction(String, Vec<String>),
+    /// The function has no active webhook.
+    NotActive(String),
+    /// No function has an active webhook.
+    NoWebhook,
+    /// Several functions have one, and none is named.
+    Several(Vec<String>),
+    /// More values than the trigger takes: the function, how many it takes, how many came.
+    TooMany(String, usize, usize),
+    /// A value that does not fit its variable: the variable, its type, the value.
+    Unfit(String, Type, String),
+}
+
+impl Plan {
+    /// Checks a program's text.
+    ///
+    /// # Errors
+    /// Every problem found, in the order of their places.
+    pub fn check(source: &Source, kinds: &'static [Kind]) -> Result<Plan, Vec<Problem>> {
+        check::plan(source, kinds)
+    }
+
+    /// The steps of a block.
+    pub(crate) fn block(&self, block: Block) -> &[Planned] {
+        &self.blocks[block.at]
+    }
+
+    /// The functions a caller of `/api` can run, in program order.
+    pub fn active(&self) -> impl Iterator<Item = &Function> {
+        self.functions
+            .values()
+            .filter(|f| f.webhook.as_ref().is_some_and(|hook| hook.active))
+    }
+
+    /// The function a call starts, with the variables it starts with.
+    ///
+    /// # Errors
+    /// Why the call starts nothing.
+    pub fn entry(&self, call: &Call) -> Result<Entry<'_>, Refusal> {
+        let function = self.function(call)?;
+        let mut variables: Vec<(Name, Value)> = Vec::new();
+        let declared = match &function.webhook {
+            Some(webhook) => {
+                variables.extend(function.inputs.iter().map(|p| (p.name.clone(), p.blank())));
+                &webhook.outputs
+            }
+            None => &function.inputs,
+        };
+        if call.values.len() > declared.len() {
+            let (takes, given) = (declared.len(), call.values.len());
+            return Err(Refusal::TooMany(function.name.to_string(), takes, given));
+        }
+        for (at, parameter) in declared.iter().enumerate() {
+            let value = match call.values.get(at) {
+                Some(value) => parameter.read(value)?,
+                None => parameter.blank(),
+            };
+            variables.push((parameter.name.clone(), value));
+        }
+        Ok(Entry {
+            function,
+            variables,
+        })
+    }
+
+    fn function(&self, call: &Call) -> Result<&Function, Refusal> {
+        let Some(name) = &call.function else {
+            return self.chosen(call);
+        };
+        match self.functions.get(name.as_str()) {
+            None => {
+                let runnable: Vec<String> = match call.by_webhook {
+                    true => self.active().map(|f| f.name.to_string()).collect(),
+                    false => self.functions.keys().map(|name| name.to_string()).collect(),
+                };
+                Err(Refusal::NoFunction(name.clone(), runnable))
+            }
+            Some(function)
+                if call.by_webhook && !self.active().any(|f| f.name == function.name) =>
+            {
+                Err(Refusal::NotActive(name.clone()))
+            }
+            Some(function) => Ok(function),
+        }
+    }
+
+    fn chosen(&self, call: &Call) -> Result<&Function, Refusal> {
+        let active: Vec<&Function> = self.active().collect();
+        match (&active[..], call.by_webhook) {
+            ([only], _) => Ok(only),
+            ([], true) => Err(Refusal::NoWebhook),
+            (several, true) => Err(Refusal::Several(
+                several.iter().map(|f| f.name.to_string()).collect(),
+            )),
+            (_, false) => Ok(&self.functions[0]),
+        }
+    }
+}
+
+impl Parameter {
+    /// Its value when none is given.
+    fn blank(&self) -> Value {
+        self.default.clone().unwrap_or_else(|| self.of.blank())
+    }
+
+    fn read(&self, value: &Value) -> Result<Value, Refusal> {
+        self.of.read(value.clone()).ok_or_else(|| {
+            let sent = match value {
+                Value::Text(text) => text.to_string(),
+                other => other.to_json(),
+            };
+            Refusal::Unfit(self.name.text.to_string(), self.of, sent)
+        })
+    }
+}
+
+/// The sentence `/api` answers with.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = crate::read::cut;
+        match self {
+            Refusal::NoFunction(name, runnable) => {
+                write!(f, "There is no function `{}`.", cut(name))?;
+                match &runnable[..] {
+                    [] => f.write_str(" The program has no function that can be run."),
+                    names => write!(f, " The functions that can be run: {}.", listed(names)),
+                }
+            }
+            Refusal::NotActive(name) => write!(
+                f,
+                "The function `{}` has no active webhook trigger. Give it `triggers: [webhook]`, without `active: false`.",
+                cut(name)
+            ),
+            Refusal::NoWebhook => f.write_str(
+                "No function of this program has an active webhook trigger. Give one `triggers: [webhook]`, without `active: false`.",
+            ),
+            Refusal::Several(names) => write!(
+                f,
+                "Several functions of this program have an active webhook trigger: {}. Name one with the parameter `function`.",
+                listed(names)
+            ),
+            Refusal::TooMany(name, takes, given) => {
+                let values = if *takes == 1 { "value" } else { "values" };
+                write!(f, "The function `{}` takes {takes} {values} in `variables`, and {given} were sent.", cut(name))
+            }
+            Refusal::Unfit(name, of, value) => {
+                write!(f, "The variable `{}` takes a {}, and `{}` is none.", cut(name), of.name(), cut(value))
+            }
+        }
+    }
+}

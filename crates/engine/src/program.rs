@@ -1,0 +1,121 @@
+//! The program document: what a program file holds, beside the steps.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::field::{Block, Literal, Shown, Time};
+use crate::types::Type;
+
+/// A Waystation program.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// What callers send as `program_id`. Unique among the programs that are served together.
+    #[schemars(range(min = 1))]
+    pub id: u64,
+    /// What people call the program.
+    pub name: String,
+    /// What the program is for.
+    pub description: Option<String>,
+    /// The functions by name. The first one is the main one.
+    pub functions: IndexMap<String, Function>,
+    /// Calls with what they must give; `waystation test` makes them.
+    #[serde(default)]
+    pub tests: Vec<Test>,
+}
+
+/// A function: what starts it, what it takes and gives, and its steps.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Function {
+    /// What the function is for.
+    pub description: Option<String>,
+    /// The variables a caller gives, each with its type, in order.
+    #[serde(default)]
+    pub inputs: IndexMap<String, Declared>,
+    /// The values it returns, each with its type, in order.
+    #[serde(default)]
+    pub outputs: IndexMap<String, Type>,
+    /// What starts it.
+    #[serde(default)]
+    pub triggers: Vec<Trigger>,
+    /// What it does, from top to bottom.
+    pub steps: Block,
+}
+
+/// A declared variable: its type, or its type and its value when none is given.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Declared {
+    /// The type alone: a value must be given.
+    Type(Type),
+    /// The type and the value when none is given.
+    Optional(Optional),
+}
+
+/// A type and a default.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Optional {
+    /// The type.
+    #[serde(rename = "type")]
+    pub of: Type,
+    /// The value when none is given.
+    pub default: Literal,
+}
+
+/// What starts a function.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A call to `/api`.
+    Webhook(Webhook),
+}
+
+/// A call to `/api` starts the function.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webhook {
+    /// Whether it is on.
+    #[schemars(extend("default" = true))]
+    pub active: Option<bool>,
+    /// The variables a caller may send, in this order, each with its default, or with `type` and
+    /// `default`.
+    pub outputs: IndexMap<String, Literal>,
+}
+
+/// A call and what it must give. A part that is left out is not compared.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Test {
+    /// What the test shows.
+    pub name: Option<String>,
+    /// The function that is called; the one `/api` would choose, or the main one, by default.
+    pub function: Option<String>,
+    /// The values sent, in order.
+    #[serde(default)]
+    pub variables: Option<Literal>,
+    /// The `Result` that must come back: a list of `[name, value]`.
+    pub result: Option<Literal>,
+    /// The lines that must be in the log, all of them in order.
+    pub log: Option<Literal>,
+    /// The sentence with which the call must fail.
+    pub error: Option<String>,
+}
+
+/// The settings that every step has.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Common {
+    /// A name for other tools to find the step by; unique in the program.
+    pub id: Option<String>,
+    /// What people call the step.
+    pub name: Option<String>,
+    /// Skips the step and everything in it.
+    pub disabled: bool,
+    /// Variables the step made that go into the `Result`.
+    pub show: Shown,
+    /// The longest the step may take; then it fails.
+    pub timeout: Option<Time>,
+}

@@ -1,0 +1,137 @@
+//! Runs a plan.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::context::{Cx, Host, Limits};
+use crate::plan::{Entry, Function, Plan, Planned};
+use crate::value::Value;
+
+/// Values by name, in order.
+pub type Values = Vec<(Arc<str>, Value)>;
+
+/// What a step tells the runner.
+#[derive(Debug)]
+pub enum Flow {
+    /// Go on.
+    Next,
+    /// Leave the innermost loop.
+    Break,
+    /// Go on with the next pass of the innermost loop.
+    Continue,
+    /// End the function with these values.
+    Return(Values),
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It came to its end: what its steps showed and what its function returned.
+    Succeeded(Values),
+    /// A step failed.
+    Failed(Failure),
+    /// It was told to stop.
+    Cancelled(Failure),
+}
+
+/// A step that failed: what happened, why, and where.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// What happened.
+    pub message: String,
+    /// Why, as a word.
+    pub reason: Reason,
+    /// Which step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<At>,
+    /// For code, the traceback as its language prints it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceback: Option<String>,
+}
+
+/// Why a run failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The step could not do its work.
+    Error,
+    /// It took too long.
+    Timeout,
+    /// It passed a limit.
+    Limit,
+    /// It was told to stop.
+    Cancelled,
+    /// The server stopped while it ran.
+    Interrupted,
+}
+
+/// A step in a program.
+#[derive(Clone, Debug, Serialize)]
+pub struct At {
+    /// Its function.
+    pub function: Arc<str>,
+    /// Its number in the function.
+    pub step: Arc<str>,
+    /// Its kind.
+    pub kind: &'static str,
+    /// The line of the file; of the code, where the failure is in code.
+    pub line: usize,
+    /// The column; 1 in code.
+    pub column: usize,
+}
+
+impl Failure {
+    /// A failure to do the work.
+    pub fn new(message: impl Into<String>) -> Failure {
+        Failure {
+            message: message.into(),
+            reason: Reason::Error,
+            at: None,
+            traceback: None,
+        }
+    }
+
+    /// The same for another reason.
+    pub fn because(mut self, reason: Reason) -> Failure {
+        self.reason = reason;
+        self
+    }
+
+    /// The same in a step, unless a step inside it failed already.
+    pub(crate) fn at(mut self, function: &Function, step: &Planned) -> Failure {
+        self.at.get_or_insert_with(|| At {
+            function: function.name.clone(),
+            step: step.number.clone(),
+            kind: step.kind.name,
+            line: step.line,
+            column: step.column,
+        });
+        self
+    }
+}
+
+/// The sentence `/api` answers with.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.at {
+            Some(at) => write!(
+                f,
+                "{}, step {} ({}): {}",
+                at.function, at.step, at.kind, self.message
+            ),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// Runs a function of a plan to its end.
+pub async fn run(plan: &Plan, entry: Entry<'_>, host: &dyn Host, limits: Limits) -> Outcome {
+    let mut cx = Cx::new(plan, entry.function, host, limits);
+    match cx.function(entry.function, entry.variables).await {
+        Ok(returned) => Outcome::Succeeded(cx.result(returned)),
+        Err(failure) if failure.reason == Reason::Cancelled => Outcome::Cancelled(failure),
+        Err(failure) => Outcome::Failed(failure),
+    }
+}
