@@ -28,6 +28,9 @@ pub trait Host: Send + Sync {
         work: Boxed<'a, Result<Value, Failure>>,
     ) -> Boxed<'a, Result<Value, Failure>>;
 
+    /// Runs code of another language in a process of its own, and gives the outputs it made.
+    fn code<'a>(&'a self, code: Code<'a>) -> Boxed<'a, Result<Record, Failure>>;
+
     /// The time now.
     fn now(&self) -> Date;
 
@@ -74,6 +77,32 @@ pub struct Effect<'a> {
     pub step: (&'a str, &'a str),
     /// The time since the run began at which the effect is to be over.
     pub deadline: Duration,
+}
+
+/// Code of another language, and what it starts with.
+#[derive(Clone, Debug)]
+pub struct Code<'a> {
+    /// The language.
+    pub language: Language,
+    /// The code.
+    pub text: &'a str,
+    /// The name of the program's file, for tracebacks.
+    pub file: &'a str,
+    /// The line of the file on which the code begins.
+    pub line: usize,
+    /// The function and the number of the step.
+    pub step: (&'a str, &'a str),
+    /// The longest it may take, where the step says so.
+    pub timeout: Option<Duration>,
+    /// The variables it is given.
+    pub inputs: Record,
+}
+
+/// A language that code is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Python, as CPython runs it.
+    Python,
 }
 
 /// How much a run may do.
@@ -245,9 +274,30 @@ impl<'r> Cx<'r> {
         )
     }
 
-    /// The line of the file on which a line of this step's code stands.
-    pub fn code_line(&self, line: usize) -> Option<usize> {
-        self.step?.code_line.map(|first| first + line - 1)
+    /// Runs code of another language with all variables as its inputs, and makes the variables that
+    /// come out of it.
+    ///
+    /// # Errors
+    /// The failure of the code, with the line it happened on; a limit; that time is over.
+    pub async fn code(&mut self, language: Language, text: &str) -> Result<(), Failure> {
+        let code = Code {
+            language,
+            text,
+            file: &self.plan.source.name,
+            line: self.step.and_then(|step| step.code_line).unwrap_or(1),
+            step: self.at(),
+            timeout: self.step.and_then(|step| step.timeout),
+            inputs: self.variables(),
+        };
+        let host = self.host;
+        let outputs = self.effect(async { host.code(code).await.map(Value::from) });
+        let Value::Record(outputs) = outputs.await? else {
+            return Ok(());
+        };
+        for (name, value) in outputs.iter() {
+            self.make(name, value.clone())?;
+        }
+        Ok(())
     }
 
     /// The time now.
@@ -489,7 +539,12 @@ pub struct Logger<'r> {
     step: (&'r str, &'r str),
 }
 
-impl Logger<'_> {
+impl<'r> Logger<'r> {
+    /// What writes to the log of a host in the name of a step: its function and number.
+    pub fn new(host: &'r dyn Host, step: (&'r str, &'r str)) -> Logger<'r> {
+        Logger { host, step }
+    }
+
     /// Writes a line for every line of the text.
     pub fn log(&self, stream: Stream, text: &str) {
         let text = text.strip_suffix('\n').unwrap_or(text);

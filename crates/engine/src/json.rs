@@ -1,5 +1,7 @@
 //! JSON text read into values, exactly or not at all.
 
+use std::sync::Arc;
+
 use jiter::{JsonError, JsonValue};
 
 use crate::value::{Record, Value};
@@ -10,6 +12,24 @@ pub(crate) fn read(text: &str) -> Result<Value, String> {
     let value = value(json)?;
     value.within_limits()?;
     Ok(value)
+}
+
+/// Reads JSON text that must be an object, each member of which is a value of its own: the limits hold
+/// for the members, not for the whole.
+///
+/// # Errors
+/// As [`Value::from_json`], naming the member that passes a limit.
+pub fn record(text: &str) -> Result<Record, String> {
+    let json = JsonValue::parse(text.as_bytes(), false).map_err(|error| described(&error, text))?;
+    let Value::Record(record) = value(json)? else {
+        return Err("it is no JSON object".to_owned());
+    };
+    for (name, member) in record.iter() {
+        member
+            .within_limits()
+            .map_err(|why| format!("`{name}`: {why}"))?;
+    }
+    Ok(Arc::unwrap_or_clone(record))
 }
 
 fn described(error: &JsonError, text: &str) -> String {

@@ -9,7 +9,7 @@ pub mod date;
 pub mod document;
 pub mod expr;
 pub mod field;
-mod json;
+pub mod json;
 pub mod kind;
 pub mod language;
 pub mod plan;

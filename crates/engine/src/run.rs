@@ -49,6 +49,9 @@ pub struct Failure {
     /// For code, the traceback as its language prints it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceback: Option<String>,
+    /// For code, the line of the file on which it failed.
+    #[serde(skip)]
+    pub line: Option<usize>,
 }
 
 /// Why a run failed.
@@ -90,6 +93,7 @@ impl Failure {
             reason: Reason::Error,
             at: None,
             traceback: None,
+            line: None,
         }
     }
 
@@ -105,8 +109,8 @@ impl Failure {
             function: function.name.clone(),
             step: step.number.clone(),
             kind: step.kind.name,
-            line: step.line,
-            column: step.column,
+            line: self.line.unwrap_or(step.line),
+            column: self.line.map_or(step.column, |_| 1),
         });
         self
     }

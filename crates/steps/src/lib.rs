@@ -6,6 +6,7 @@ pub mod continue_;
 pub mod if_;
 pub mod loop_;
 pub mod print;
+pub mod python;
 pub mod return_;
 pub mod set;
 pub mod while_;
@@ -13,7 +14,7 @@ pub mod while_;
 use engine::kind::Kind;
 
 /// Every kind of step, in the order the reference shows them.
-pub static KINDS: [Kind; 9] = [
+pub static KINDS: [Kind; 10] = [
     // Logic
     Kind::of::<set::Set>(),
     Kind::of::<print::Print>(),
@@ -24,4 +25,6 @@ pub static KINDS: [Kind; 9] = [
     Kind::of::<continue_::Continue>(),
     Kind::of::<call::Call>(),
     Kind::of::<return_::Return>(),
+    // Code
+    Kind::of::<python::Python>(),
 ];

@@ -1,0 +1,67 @@
+//! `python`: runs Python code.
+
+use engine::context::{Cx, Language};
+use engine::field::Code;
+use engine::kind::{Example, Gives, Group, Step};
+use engine::run::{Failure, Flow};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Run Python code.
+///
+/// The code runs in a process of its own, in the Python that is installed on the server. It finds the
+/// variables in `inputs`, a dictionary by name, and makes variables by putting values into `outputs`.
+/// What it prints goes to the log. An exception fails the step, and the failure names the line of the
+/// program's file.
+///
+/// | a variable holds | Python sees | and gives it back as |
+/// |---|---|---|
+/// | text | `str` | text |
+/// | a whole number | `int` | a number |
+/// | a number with a fraction | `float` | a number |
+/// | true or false | `bool` | a boolean |
+/// | nothing | `None` | nothing |
+/// | a list | `list` | a list, also of a `tuple` |
+/// | a record | `dict` | a record; its keys must be texts |
+/// | a date | `str`, ISO 8601 | a text |
+///
+/// Anything else in `outputs`, such as a `set`, bytes or not-a-number, fails the step and the failure
+/// names the output. The code sees no environment variables but `PATH`, `LANG`, `HOME` and `TMPDIR`,
+/// and its working folder is an empty one that is deleted afterwards.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Python {
+    /// The code.
+    code: Code,
+}
+
+impl Step for Python {
+    const NAME: &'static str = "python";
+    const MAIN: &'static str = "code";
+    const GROUP: Group = Group::Code;
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            about: "Take a name apart",
+            given: "Name: Ada King",
+            step: "python: |\n  first, last = inputs[\"Name\"].split()\n  outputs[\"First\"] = first\n  outputs[\"Last\"] = last",
+            gives: Gives::Variables("First: Ada\nLast: King"),
+        },
+        Example {
+            about: "What is printed goes to the log",
+            given: "Numbers: [1, 2, 3]",
+            step: "python: |\n  import statistics\n  print(\"mean:\", statistics.mean(inputs[\"Numbers\"]))",
+            gives: Gives::Log(&["mean: 2"]),
+        },
+        Example {
+            about: "An exception fails the step",
+            given: "",
+            step: "python: |\n  outputs[\"Age\"] = int(\"forty\")",
+            gives: Gives::Failure("ValueError: invalid literal for int() with base 10: 'forty'"),
+        },
+    ];
+
+    async fn run(&self, cx: &mut Cx<'_>) -> Result<Flow, Failure> {
+        cx.code(Language::Python, &self.code.0).await?;
+        Ok(Flow::Next)
+    }
+}
