@@ -294,13 +294,17 @@ impl Serialize for Value {
                 }
                 seq.end()
             }
-            Value::Record(record) => {
-                let mut map = serializer.serialize_map(Some(record.len()))?;
-                for (name, value) in record.iter() {
-                    map.serialize_entry(&**name, value)?;
-                }
-                map.end()
-            }
+            Value::Record(record) => record.serialize(serializer),
         }
+    }
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (name, value) in self.iter() {
+            map.serialize_entry(&**name, value)?;
+        }
+        map.end()
     }
 }

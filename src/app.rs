@@ -1,0 +1,66 @@
+//! What calls, workers and commands share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex};
+
+use engine::context::Stream;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::config::Config;
+use crate::keys::Keys;
+use crate::programs::Programs;
+use crate::store::{RunId, Store};
+
+/// What calls, workers and commands share.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The record.
+    pub store: Arc<dyn Store>,
+    /// The programs that are served.
+    pub programs: Programs,
+    /// Who may call.
+    pub keys: Keys,
+    /// Places for runs at work.
+    pub slots: Arc<Semaphore>,
+    /// How many calls wait for a place.
+    pub waiting: AtomicUsize,
+    /// How many runs wait in the store to begin.
+    pub queued: AtomicU64,
+    /// The runs at work, each with the word that stops it.
+    pub running: Mutex<HashMap<RunId, Arc<AtomicBool>>>,
+    /// Told when a run ends.
+    pub ended: Notify,
+    /// Told when a run is queued.
+    pub wake: Notify,
+    /// Whether the server takes no new runs.
+    pub draining: AtomicBool,
+    /// Sees every line of every run's log as it is written.
+    pub watch: Option<Watch>,
+}
+
+/// Sees a line of a log as it is written.
+pub type Watch = Box<dyn Fn(Stream, &str) + Send + Sync>;
+
+impl App {
+    /// An app with nothing served yet.
+    pub fn new(config: Config, store: Arc<dyn Store>, keys: Keys) -> App {
+        App {
+            slots: Arc::new(Semaphore::new(
+                config.max_running.clamp(1, Semaphore::MAX_PERMITS),
+            )),
+            config,
+            store,
+            programs: Programs::default(),
+            keys,
+            waiting: AtomicUsize::new(0),
+            queued: AtomicU64::new(0),
+            running: Mutex::default(),
+            ended: Notify::new(),
+            wake: Notify::new(),
+            draining: AtomicBool::new(false),
+            watch: None,
+        }
+    }
+}

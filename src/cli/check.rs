@@ -1,0 +1,78 @@
+//! `waystation check`: all problems of programs.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use engine::plan::Plan;
+use engine::problem::{Place, Problem, Source};
+use steps::KINDS;
+
+use super::{Done, WELL, counted, failed, program_files, read};
+
+/// Show everything that is wrong with programs
+///
+/// Nothing is run. Every problem is shown with its place, the line, and what to do about it.
+#[derive(Args)]
+pub struct Check {
+    /// Program files, and folders of them
+    #[arg(default_value = ".")]
+    paths: Vec<PathBuf>,
+    /// Write the problems as a JSON list
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Done {
+        let files = program_files(&self.paths)?;
+        let mut ids: HashMap<u64, String> = HashMap::new();
+        let mut all = Vec::new();
+        let mut count = 0;
+        for path in &files {
+            let source = read(path)?;
+            let problems = problems(&source, &mut ids);
+            count += problems.len();
+            for problem in &problems {
+                if self.json {
+                    all.push(serde_json::to_value(problem.shown(&source)).unwrap_or_default());
+                } else {
+                    anstream::eprintln!("{}", problem.drawn(&source));
+                }
+            }
+        }
+        if self.json {
+            anstream::println!("{}", serde_json::Value::Array(all));
+        } else {
+            let what = if count == 0 {
+                "no problems".to_owned()
+            } else {
+                counted(count, "problem")
+            };
+            anstream::eprintln!("{} checked, {what}", counted(files.len(), "program"));
+        }
+        Ok(if count == 0 { WELL } else { failed() })
+    }
+}
+
+fn problems(source: &Source, ids: &mut HashMap<u64, String>) -> Vec<Problem> {
+    let plan = match Plan::check(source, &KINDS) {
+        Ok(plan) => plan,
+        Err(problems) => return problems,
+    };
+    match ids.insert(plan.id, source.name.to_string()) {
+        None => Vec::new(),
+        Some(other) => {
+            let start = source.text.find("id:").unwrap_or(0);
+            let message = format!("the id {} is that of `{other}` already", plan.id);
+            let problem = Problem::new(
+                Place {
+                    start,
+                    end: start + 2,
+                },
+                message,
+            );
+            vec![problem.help("give this program another id")]
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `waystation run`: one run in the terminal.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use engine::context::Stream;
+use engine::plan::Plan;
+use engine::run::{Failure, Outcome};
+use engine::value::Value;
+use steps::KINDS;
+
+use super::{Done, WELL, failed, read, runtime};
+use crate::Error;
+use crate::app::App;
+use crate::config::Config;
+use crate::keys::Keys;
+use crate::programs::{OWNER, drawn};
+use crate::runs::{self, Call, Refused, Started};
+use crate::store::sqlite::Sqlite;
+
+/// Run a program here and now
+///
+/// The log is written to standard error as it comes, the result to standard output. The values are the
+/// variables of the function's webhook, in order; of a function without one, its inputs.
+#[derive(Args)]
+pub struct Run {
+    /// The program file
+    file: PathBuf,
+    /// The values
+    values: Vec<String>,
+    /// The function to run; the one with the webhook, or the main one, by default
+    #[arg(long, value_name = "NAME")]
+    function: Option<String>,
+    /// Write the answer as `/api` gives it
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: Config,
+}
+
+impl Run {
+    pub(super) fn run(self) -> Done {
+        let source = read(&self.file)?;
+        let plan = match Plan::check(&source, &KINDS) {
+            Ok(plan) => plan,
+            Err(problems) => {
+                anstream::eprint!("{}", drawn(&problems, &source));
+                return Ok(failed());
+            }
+        };
+        let entry = engine::plan::Call {
+            function: self.function,
+            values: self
+                .values
+                .iter()
+                .map(|value| Value::text(value.as_str()))
+                .collect(),
+            by_webhook: false,
+        };
+        let watch = |stream: Stream, line: &str| match stream {
+            Stream::Note => anstream::eprintln!("note: {line}"),
+            _ => anstream::eprintln!("{line}"),
+        };
+        let outcome = runtime()?.block_on(once(self.config, plan, entry, Some(Box::new(watch))));
+        match outcome? {
+            Ok(outcome) => Ok(shown(&source.name, outcome, self.json)),
+            Err(refusal) => {
+                anstream::eprintln!("error: {refusal}");
+                Ok(failed())
+            }
+        }
+    }
+}
+
+/// Runs a program once, with a record that is forgotten afterwards.
+///
+/// # Errors
+/// When the record cannot be kept. A call that starts nothing gives the sentence why.
+pub(super) async fn once(
+    config: Config,
+    plan: Plan,
+    entry: engine::plan::Call,
+    watch: Option<crate::app::Watch>,
+) -> Result<Result<Outcome, String>, Error> {
+    let store = Arc::new(Sqlite::memory()?);
+    let mut app = App::new(
+        Config {
+            wait: config.run_time * 2,
+            ..config
+        },
+        store.clone(),
+        Keys::forgotten()?,
+    );
+    app.watch = watch;
+    let program = plan.id;
+    app.programs.serve(plan, Path::new(""), &*store).await?;
+    let call = Call {
+        account: OWNER,
+        program,
+        entry,
+        trigger: "terminal",
+        wait: true,
+    };
+    match runs::start(&Arc::new(app), call).await {
+        Ok(Started::Ended(_, outcome)) => Ok(Ok(outcome)),
+        Ok(_) => Err(Error::new("the run did not end")),
+        Err(Refused::Entry(refusal)) => Ok(Err(refusal.to_string())),
+        Err(Refused::Failed(_, error)) => Err(error),
+        Err(_) => Err(Error::new("the run could not be started")),
+    }
+}
+
+/// Writes an outcome for people, or as JSON.
+fn shown(file: &str, outcome: Outcome, json: bool) -> std::process::ExitCode {
+    match outcome {
+        Outcome::Succeeded(values) if json => {
+            let result = serde_json::to_string(&values).unwrap_or_default();
+            anstream::println!(r#"{{"Success":"Program finished.","Result":{result}}}"#);
+            WELL
+        }
+        Outcome::Succeeded(values) => {
+            for (name, value) in values {
+                anstream::println!("{name}: {value}");
+            }
+            WELL
+        }
+        Outcome::Failed(failure) | Outcome::Cancelled(failure) => {
+            if json {
+                anstream::println!("{}", serde_json::json!({ "Error": failure.to_string() }));
+            }
+            anstream::eprint!("{}", told(file, &failure));
+            failed()
+        }
+    }
+}
+
+/// A failure for people: the traceback if there is one, then where and what.
+fn told(file: &str, failure: &Failure) -> String {
+    let place = match &failure.at {
+        Some(at) => format!("{file}:{}:{}: ", at.line, at.column),
+        None => "error: ".to_owned(),
+    };
+    format!(
+        "{}{place}{failure}\n",
+        failure.traceback.as_deref().unwrap_or_default()
+    )
+}

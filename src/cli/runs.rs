@@ -1,0 +1,153 @@
+//! `waystation runs`: the record of runs.
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{Data, Done, WELL, record, runtime};
+use crate::Error;
+use crate::store::{Detail, Filter, RunId, State, Summary};
+
+/// Show what has run, the newest first
+///
+/// With the id of a run, everything about that one: what it was given, how it ended and where.
+#[derive(Args)]
+pub struct Runs {
+    /// A run's id
+    run: Option<RunId>,
+    /// Only runs of this program
+    #[arg(long, value_name = "ID")]
+    program: Option<i64>,
+    /// Only runs in this state: queued, running, succeeded, failed or cancelled
+    #[arg(long)]
+    state: Option<State>,
+    /// Only runs older than this one
+    #[arg(long, value_name = "RUN")]
+    before: Option<RunId>,
+    /// How many runs to show
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000), value_name = "COUNT")]
+    limit: u32,
+    /// Write JSON: a list of runs, or one run
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: Data,
+}
+
+impl Runs {
+    pub(super) fn run(self) -> Done {
+        let store = record(&self.data.data)?;
+        let runtime = runtime()?;
+        if let Some(id) = self.run {
+            let run = runtime.block_on(store.run(id))?;
+            let run = run.ok_or_else(|| Error::new(format!("there is no run {id}")))?;
+            match self.json {
+                true => anstream::println!("{}", detail_json(&run)),
+                false => anstream::print!("{}", detail(&run)),
+            }
+            return Ok(WELL);
+        }
+        let filter = Filter {
+            program: self.program,
+            state: self.state,
+            before: self.before,
+            limit: self.limit,
+        };
+        let runs = runtime.block_on(store.runs(filter))?;
+        match self.json {
+            true => anstream::println!("{}", serde_json::to_string(&runs).unwrap_or_default()),
+            false => table(&runs),
+        }
+        Ok(WELL)
+    }
+}
+
+fn table(runs: &[Summary]) {
+    if runs.is_empty() {
+        anstream::eprintln!("no runs");
+        return;
+    }
+    for run in runs {
+        anstream::println!(
+            "{}  {}  {:>9}  {:>8}  {} {}, {}",
+            run.id,
+            clock(run.created_at),
+            coloured(run.state),
+            run.ended_at
+                .zip(run.started_at)
+                .map_or_else(String::new, |(end, start)| took(end - start)),
+            run.program,
+            run.name,
+            run.function,
+        );
+    }
+}
+
+fn detail(run: &Detail) -> String {
+    let about = &run.summary;
+    let mut rows = vec![
+        ("run", about.id.to_string()),
+        (
+            "program",
+            format!("{} {}, version {}", about.program, about.name, run.version),
+        ),
+        ("function", about.function.clone()),
+        ("trigger", about.trigger.clone()),
+        ("state", coloured(about.state)),
+    ];
+    rows.extend(about.reason.clone().map(|reason| ("reason", reason)));
+    rows.push(("called", clock(about.created_at)));
+    rows.extend(about.started_at.map(|at| ("began", clock(at))));
+    rows.extend(about.ended_at.map(|at| ("ended", clock(at))));
+    rows.push(("log", super::counted(run.log_lines as usize, "line")));
+    rows.push(("inputs", run.inputs.clone()));
+    rows.extend(run.answer.clone().map(|answer| match about.state {
+        State::Succeeded => ("result", answer),
+        _ => ("failure", answer),
+    }));
+    rows.iter()
+        .map(|(name, value)| format!("{name:>8}  {value}\n"))
+        .collect()
+}
+
+fn detail_json(run: &Detail) -> String {
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    let mut all = serde_json::to_value(&run.summary).unwrap_or_default();
+    all["version"] = run.version.into();
+    all["log_lines"] = run.log_lines.into();
+    all["inputs"] = json(&run.inputs);
+    all["answer"] = run.answer.as_deref().map(json).unwrap_or_default();
+    all.to_string()
+}
+
+/// A state in its colour.
+pub(super) fn coloured(state: State) -> String {
+    use anstyle::AnsiColor::{Cyan, Green, Red, Yellow};
+    let colour = match state {
+        State::Queued => Yellow,
+        State::Running => Cyan,
+        State::Succeeded => Green,
+        State::Failed | State::Cancelled => Red,
+    };
+    let style = colour.on_default();
+    format!("{style}{:>9}{style:#}", state.name())
+        .trim_start()
+        .to_owned()
+}
+
+/// A moment as people read it, in the time zone of the machine.
+pub(super) fn clock(at: i64) -> String {
+    let moment = Timestamp::from_microsecond(at)
+        .unwrap_or(Timestamp::MIN)
+        .to_zoned(TimeZone::system());
+    moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A length of time given in microseconds.
+pub(super) fn took(microseconds: i64) -> String {
+    match microseconds {
+        ..1_000 => format!("{microseconds} µs"),
+        ..1_000_000 => format!("{:.1} ms", microseconds as f64 / 1e3),
+        _ => format!("{:.1} s", microseconds as f64 / 1e6),
+    }
+}

@@ -1,0 +1,310 @@
+//! `waystation serve`: the server.
+
+use std::fmt::Write;
+use std::fs::{File, Permissions};
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{Done, STACK, WELL};
+use crate::app::App;
+use crate::config::{Config, Size};
+use crate::keys::{self, Files, Keys};
+use crate::programs::{OWNER, Report};
+use crate::store::sqlite::{Options, Sqlite};
+use crate::store::{RECORD, Store};
+use crate::watch::Watched;
+use crate::{Error, http, programs, runs, worker};
+
+/// Serve the programs of a folder
+///
+/// Every `*.yaml` in the folder is a program. The folder is watched: a good edit is live within a second,
+/// a bad one prints its problems and the version before it goes on being served.
+#[derive(Args)]
+pub struct Serve {
+    /// The folder of programs
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// A TOML file of settings, named as the flags are; flags and environment variables go before it
+    #[arg(long, env = "WAYSTATION_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Config,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Done {
+        let filter = EnvFilter::try_new(&self.settings.log).map_err(|error| {
+            Error::new(format!("`{}` is no log level: {error}", self.settings.log))
+        })?;
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .init();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_stack_size(STACK)
+            .build();
+        let runtime = runtime.map_err(|error| Error::new(format!("no threads: {error}")))?;
+        let done = runtime.block_on(serve(&self.dir, self.settings));
+        runtime.shutdown_background();
+        done
+    }
+}
+
+async fn serve(dir: &Path, config: Config) -> Done {
+    let (mut stop, mut again) = (Stop::new()?, Stop::new()?);
+    let files = Files::of(&config.data);
+    let lock = own(&config.data)?;
+    let max_bytes = match config.max_data {
+        Size::Bytes(bytes) => Some(bytes),
+        Size::Unlimited => None,
+    };
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(
+        &config.data.join(RECORD),
+        Options { max_bytes },
+    )?);
+    files.prepare()?;
+    let keys = Keys::open(&files)?;
+    let new_key = key(&config, &files, &keys, &*store).await?;
+    let app = Arc::new(App::new(config, store, keys));
+    let closed = worker::recover(&app).await?;
+    if closed > 0 {
+        tracing::warn!(
+            "closed as interrupted: {}",
+            super::counted(closed as usize, "run")
+        );
+    }
+    let (folder, key_folder) = (Watched::new()?, Watched::new()?);
+    key_folder.follow([files.folder().to_owned()])?;
+    folder.follow(
+        programs::folders(dir)
+            .map_err(|error| Error::new(format!("{}: {error}", dir.display())))?,
+    )?;
+    let report = app.programs.load(dir, &*app.store).await?;
+    let listener = TcpListener::bind(&app.config.listen)
+        .await
+        .map_err(|error| Error::new(format!("cannot listen on {}: {error}", app.config.listen)))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Error::new(error.to_string()))?;
+    anstream::print!("{}", greeting(&app, dir, address, new_key.as_deref()));
+    tell(&report, true);
+    tokio::spawn(worker::work(app.clone()));
+    let reloading = tokio::spawn(reload(
+        app.clone(),
+        dir.to_owned(),
+        folder,
+        key_folder,
+        files,
+    ));
+    let drained = http::listen::serve(
+        listener,
+        http::routes(app.clone()),
+        app.config.limits(),
+        async {
+            stop.asked().await;
+            tracing::info!(
+                "stopping: no new runs, those at work have {:?}",
+                app.config.drain
+            );
+            app.draining.store(true, Ordering::Relaxed);
+            app.wake.notify_waiters();
+        },
+    );
+    tokio::select! {
+        _ = async { drained.await; end(&app).await } => {}
+        () = async { again.asked().await; again.asked().await } => {
+            tracing::warn!("stopped at once: what was at work will be closed as interrupted at the next start");
+            return Ok(ExitCode::from(130));
+        }
+    }
+    reloading.abort();
+    drop(lock);
+    Ok(WELL)
+}
+
+/// Lets what is at work end, then closes the store.
+async fn end(app: &App) {
+    if !runs::none_running(app, app.config.drain).await {
+        tracing::warn!("runs that did not end in time are stopped");
+        runs::stop_all(app);
+        runs::none_running(app, std::time::Duration::from_secs(5)).await;
+    }
+    if let Err(error) = app.store.close().await {
+        tracing::error!("{error}");
+    }
+}
+
+/// Makes the data folder ours alone: one server a folder.
+fn own(data: &Path) -> Result<File, Error> {
+    let failed = |error: std::io::Error| Error::new(format!("{}: {error}", data.display()));
+    std::fs::create_dir_all(data).map_err(failed)?;
+    std::fs::set_permissions(data, Permissions::from_mode(0o700)).map_err(failed)?;
+    let lock = File::create(data.join("lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(_) => Err(Error::new(format!(
+            "{} is in use by another `waystation serve`",
+            data.display()
+        ))),
+    }
+}
+
+/// Settles which API key lets callers in, and gives it if it was made just now.
+async fn key(
+    config: &Config,
+    files: &Files,
+    keys: &Keys,
+    store: &dyn Store,
+) -> Result<Option<String>, Error> {
+    let given = match std::env::var_os("WAYSTATION_API_KEY_FILE") {
+        Some(path) => {
+            let path = PathBuf::from(path);
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
+            Some(text.trim().to_owned())
+        }
+        None => config.api_key.clone(),
+    };
+    let kept = files.key()?;
+    let (key, made) = match (given, kept.clone()) {
+        (Some(given), _) => (given, false),
+        (None, Some(kept)) => (kept, false),
+        (None, None) => (keys::made()?, true),
+    };
+    keys.set(&key, OWNER, store).await?;
+    if kept.as_ref() != Some(&key) {
+        files.set_key(&key)?;
+    }
+    Ok(made.then_some(key))
+}
+
+/// Reads the folder and the key again whenever they change.
+async fn reload(app: Arc<App>, dir: PathBuf, folder: Watched, keys: Watched, files: Files) {
+    loop {
+        tokio::select! {
+            () = folder.changed() => match app.programs.load(&dir, &*app.store).await {
+                Ok(report) => {
+                    tell(&report, false);
+                    if let Err(error) = folder.follow(report.folders) {
+                        tracing::error!("{error}");
+                    }
+                }
+                Err(error) => tracing::error!("the programs cannot be read: {error}"),
+            },
+            () = keys.changed() => match files.key() {
+                Ok(Some(key)) => match app.keys.set(&key, OWNER, &*app.store).await {
+                    Ok(()) => tracing::info!("the API key was read again"),
+                    Err(error) => tracing::error!("the new API key cannot be used: {error}"),
+                },
+                Ok(None) => {}
+                Err(error) => tracing::error!("{error}"),
+            },
+        }
+    }
+}
+
+/// Says what reading the folder brought.
+fn tell(report: &Report, first: bool) {
+    for problems in &report.refused {
+        anstream::eprintln!("{problems}");
+    }
+    if first {
+        return;
+    }
+    for served in &report.changed {
+        tracing::info!(
+            "serving {} {} ({})",
+            served.plan.id,
+            served.plan.name,
+            served.plan.source.name
+        );
+    }
+    for id in &report.gone {
+        tracing::info!("no longer serving {id}: its file is gone");
+    }
+}
+
+fn greeting(app: &App, dir: &Path, address: SocketAddr, key: Option<&str>) -> String {
+    let mut text = format!(
+        "Waystation {} at http://{address}\n\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    let programs = app.programs.all();
+    if programs.is_empty() {
+        let _ = writeln!(
+            text,
+            "There is no program in {} yet; `waystation new NAME` makes one.",
+            dir.display()
+        );
+    }
+    let width = programs
+        .iter()
+        .map(|served| served.plan.id.to_string().len())
+        .max()
+        .unwrap_or(0);
+    for served in &programs {
+        let plan = &served.plan;
+        let _ = writeln!(
+            text,
+            "  {:>width$}  {} ({})",
+            plan.id, plan.name, plan.source.name
+        );
+    }
+    let private = Files::of(&app.config.data).key_path().to_owned();
+    let private = private.canonicalize().unwrap_or(private);
+    if let Some(key) = key {
+        let _ = writeln!(
+            text,
+            "\nAPI key: {key}\nIt is kept in {}; `waystation key` shows it.",
+            private.display()
+        );
+    }
+    let callable = programs
+        .iter()
+        .find(|served| served.plan.active().count() == 1);
+    if let Some(served) = callable {
+        let _ = writeln!(
+            text,
+            "\nTry it:\n  curl -X POST -H \"Authorization: Bearer $(cat '{}')\" 'http://{address}/api?program_id={}'",
+            private.display(),
+            served.plan.id
+        );
+    }
+    text.push('\n');
+    text
+}
+
+/// The signals that end a server.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Stop, Error> {
+        let on = |kind| signal(kind).map_err(|error| Error::new(format!("no signals: {error}")));
+        Ok(Stop {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Every setting of the server: its name, its default and what it means, once.
+//!
+//! A setting is given as a flag, in the environment, in a file, or not at all, in this order. Help,
+//! reference and reading all come from the declarations here.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Command};
+
+use crate::http::listen::Limits;
+
+/// The settings of `waystation serve`.
+#[derive(Clone, Debug, Args)]
+pub struct Config {
+    /// Where to listen: an address and a port; port 0 takes a free one
+    #[arg(
+        long,
+        env = "WAYSTATION_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS"
+    )]
+    pub listen: String,
+
+    /// The folder that keeps the record of runs and the keys; made if it is not there
+    #[arg(
+        long,
+        env = "WAYSTATION_DATA",
+        default_value = "waystation-data",
+        value_name = "DIR"
+    )]
+    pub data: PathBuf,
+
+    /// How many runs may be at work at once; further calls wait
+    #[arg(
+        long,
+        env = "WAYSTATION_MAX_RUNNING",
+        default_value_t = 64,
+        value_name = "COUNT"
+    )]
+    pub max_running: usize,
+
+    /// How many calls may wait for a run to begin; further ones are answered 429
+    #[arg(
+        long,
+        env = "WAYSTATION_MAX_WAITING",
+        default_value_t = 1_000,
+        value_name = "COUNT"
+    )]
+    pub max_waiting: usize,
+
+    /// How many `run_async` runs may wait to begin; further ones are answered 503
+    #[arg(
+        long,
+        env = "WAYSTATION_MAX_QUEUED",
+        default_value_t = 1_000,
+        value_name = "COUNT"
+    )]
+    pub max_queued: u64,
+
+    /// How long a call waits for its run; then it is answered 504 with the run's id, and the run goes on
+    #[arg(long, env = "WAYSTATION_WAIT", default_value = "2m", value_parser = time, value_name = "TIME")]
+    pub wait: Duration,
+
+    /// How long a run may take
+    #[arg(long, env = "WAYSTATION_RUN_TIME", default_value = "1h", value_parser = time, value_name = "TIME")]
+    pub run_time: Duration,
+
+    /// How many steps a run may take, those in loops counted each time
+    #[arg(
+        long,
+        env = "WAYSTATION_MAX_STEPS",
+        default_value_t = 10_000_000,
+        value_name = "COUNT"
+    )]
+    pub max_steps: u64,
+
+    /// How many passes the loops of a run may make together
+    #[arg(
+        long,
+        env = "WAYSTATION_MAX_PASSES",
+        default_value_t = 1_000_000,
+        value_name = "COUNT"
+    )]
+    pub max_passes: u64,
+
+    /// How deep functions may call each other
+    #[arg(long, env = "WAYSTATION_MAX_CALLS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=64), value_name = "COUNT")]
+    pub max_calls: u32,
+
+    /// How long running runs get to end when the server is told to stop
+    #[arg(long, env = "WAYSTATION_DRAIN", default_value = "30s", value_parser = time, value_name = "TIME")]
+    pub drain: Duration,
+
+    /// How large the database may grow, such as `10GB`; calls are answered 507 when it is full
+    #[arg(long, env = "WAYSTATION_MAX_DATA", default_value = "unlimited", value_parser = size, value_name = "SIZE")]
+    pub max_data: Size,
+
+    /// The Python interpreter that `python` steps run in
+    #[arg(
+        long,
+        env = "WAYSTATION_PYTHON",
+        default_value = "python3",
+        value_name = "PATH"
+    )]
+    pub python: PathBuf,
+
+    /// How long the code of a step may run, unless the step's `timeout` says otherwise
+    #[arg(long, env = "WAYSTATION_CODE_TIME", default_value = "60s", value_parser = time, value_name = "TIME")]
+    pub code_time: Duration,
+
+    /// How many connections may be open at once
+    #[arg(
+        long,
+        env = "WAYSTATION_MAX_CONNECTIONS",
+        default_value_t = 2_048,
+        value_name = "COUNT"
+    )]
+    pub max_connections: usize,
+
+    /// How many connections one address may hold
+    #[arg(
+        long,
+        env = "WAYSTATION_MAX_CONNECTIONS_PER_ADDRESS",
+        default_value_t = 128,
+        value_name = "COUNT"
+    )]
+    pub max_connections_per_address: usize,
+
+    /// How long a connection may take to send the head of a request, or stay silent at its start
+    #[arg(long, env = "WAYSTATION_HEAD_TIME", default_value = "10s", value_parser = time, value_name = "TIME")]
+    pub head_time: Duration,
+
+    /// How long a request's body may stand still
+    #[arg(long, env = "WAYSTATION_BODY_TIME", default_value = "10s", value_parser = time, value_name = "TIME")]
+    pub body_time: Duration,
+
+    /// The largest body of a call, in bytes
+    #[arg(long, env = "WAYSTATION_MAX_BODY", default_value = "2MB", value_parser = size, value_name = "SIZE")]
+    pub max_body: Size,
+
+    /// The API key to use, 43 characters of A-Z a-z 0-9 - _; made at the first start otherwise. Better in
+    /// the environment, or in a file that WAYSTATION_API_KEY_FILE names
+    #[arg(
+        long,
+        env = "WAYSTATION_API_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    pub api_key: Option<String>,
+
+    /// What the server writes about itself: error, warn, info, debug or trace
+    #[arg(
+        long,
+        env = "WAYSTATION_LOG",
+        default_value = "info",
+        value_name = "LEVEL"
+    )]
+    pub log: String,
+}
+
+impl Config {
+    /// What clients may hold open, and for how long.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            connections: self.max_connections,
+            connections_per_address: self.max_connections_per_address,
+            first_byte: self.head_time,
+            head_time: self.head_time,
+            body_idle: self.body_time,
+            drain: self.drain,
+            ..Limits::default()
+        }
+    }
+}
+
+/// A number of bytes, or no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// So many bytes.
+    Bytes(u64),
+    /// As many as there is room for.
+    Unlimited,
+}
+
+impl Size {
+    /// The bytes, the largest number where there is no limit.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Size::Bytes(bytes) => bytes,
+            Size::Unlimited => u64::MAX,
+        }
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    engine::field::duration(text)
+        .ok_or_else(|| "write a length of time, such as `30s`, `5m` or `1h`".to_owned())
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    if text == "unlimited" {
+        return Ok(Size::Unlimited);
+    }
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        _ => return Err("write a size, such as `2MB` or `10GB`, or `unlimited`".to_owned()),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "write a size, such as `2MB` or `10GB`, or `unlimited`".to_owned())?;
+    number
+        .checked_mul(unit)
+        .map(Size::Bytes)
+        .ok_or_else(|| "that is too large a size".to_owned())
+}
+
+/// Makes the settings of a file the defaults of a command's flags.
+///
+/// # Errors
+/// In words: the file cannot be read, is no TOML, or has a setting that is not known.
+pub fn with_file(command: Command, file: &Path) -> Result<Command, String> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?;
+    let table: toml::Table = text.parse().map_err(|error| format!("{shown}: {error}"))?;
+    let mut command = command;
+    for (name, value) in table {
+        let known: Vec<String> = command
+            .get_arguments()
+            .map(|arg| arg.get_id().to_string())
+            .collect();
+        let id = name.replace('-', "_");
+        if !known.contains(&id) {
+            let near = engine::problem::nearest(&id, known.iter().map(String::as_str));
+            let help = near
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
+            return Err(format!("{shown}: there is no setting `{name}`{help}"));
+        }
+        let value = match value {
+            toml::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        command = command.mut_arg(id, |arg| arg.default_value(value));
+    }
+    Ok(command)
+}

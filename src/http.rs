@@ -1,0 +1,38 @@
+//! The routes, and what surrounds them.
+
+pub mod api;
+pub mod key;
+pub mod listen;
+pub mod parameters;
+pub mod transport;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::any;
+
+use crate::app::App;
+
+/// Every route, behind the layer that takes keys out of requests.
+pub fn routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/api", any(api::answer))
+        .fallback(async || legacy(StatusCode::NOT_FOUND, "There is nothing at this address."))
+        .with_state(app)
+        .layer(tower::layer::layer_fn(key::Keyless))
+}
+
+/// An answer of the 2019 API that is an error: `{"Error":"…"}`.
+pub fn legacy(status: StatusCode, sentence: &str) -> Response {
+    #[derive(serde::Serialize)]
+    struct Body<'a> {
+        #[serde(rename = "Error")]
+        error: &'a str,
+    }
+    api::json(
+        status,
+        serde_json::to_string(&Body { error: sentence }).unwrap_or_default(),
+    )
+}

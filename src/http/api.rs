@@ -1,0 +1,289 @@
+//! `/api`: the wire contract of 2019.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use engine::run::{Failure, Outcome, Reason};
+use engine::value::Value;
+use serde::Serialize;
+
+use super::key::Given;
+use super::legacy;
+use super::parameters::{Parameters, Wish, Wrong};
+use super::transport::{Refusal, read_body};
+use crate::app::App;
+use crate::runs::{self, Call, Refused, Started};
+use crate::store::RunId;
+
+/// The header that names the run an answer belongs to.
+pub const RUN: HeaderName = HeaderName::from_static("waystation-run");
+
+/// Answers a request to `/api`.
+pub async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
+    match *request.method() {
+        Method::GET | Method::POST => called(&app, request).await,
+        Method::OPTIONS => preflight(),
+        _ => {
+            let mut response = legacy(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This address takes GET and POST requests only.",
+            );
+            response.headers_mut().insert(
+                header::ALLOW,
+                HeaderValue::from_static("GET, POST, OPTIONS"),
+            );
+            response
+        }
+    }
+}
+
+/// The answer to a browser that asks whether it may call from another origin: any may, `null` too.
+fn preflight() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    common(headers);
+    let mut insert = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    insert(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
+    insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        "authorization, content-type, x-api-key, x-wayscript-api, idempotency-key, prefer",
+    );
+    insert(header::ACCESS_CONTROL_MAX_AGE, "600");
+    response
+}
+
+async fn called(app: &Arc<App>, request: Request) -> Response {
+    let wanted = match wish(app, request).await {
+        Ok(wanted) => wanted,
+        Err(response) => return response,
+    };
+    let (account, wish) = wanted;
+    let program = wish.program;
+    let call = Call {
+        account,
+        program,
+        entry: engine::plan::Call {
+            function: wish.function,
+            values: wish.variables,
+            by_webhook: true,
+        },
+        trigger: "webhook",
+        wait: !wish.run_async,
+    };
+    match runs::start(app, call).await {
+        Ok(Started::Ended(run, outcome)) => of_run(run, ended(outcome)),
+        Ok(Started::Queued(run)) => of_run(
+            run,
+            json(
+                StatusCode::OK,
+                r#"{"Success":"Program started."}"#.to_owned(),
+            ),
+        ),
+        Ok(Started::Running(run)) => {
+            let sentence = format!(
+                "The program is still running after {}; its outcome will be in the record of run {run}.",
+                time(app.config.wait)
+            );
+            of_run(run, legacy(StatusCode::GATEWAY_TIMEOUT, &sentence))
+        }
+        Err(refused) => not_started(program, refused),
+    }
+}
+
+/// Reads a request: the key first, then everything else.
+async fn wish(app: &App, mut request: Request) -> Result<(i64, Wish), Response> {
+    let mut given = request
+        .extensions_mut()
+        .remove::<Given>()
+        .unwrap_or_default();
+    let (head, body) = request.into_parts();
+    let mut parameters = Parameters::default();
+    if let Some(query) = head.uri.query() {
+        parameters.take_form(query, &mut given);
+    }
+    let flawed = take_body(app, &head.headers, body, &mut parameters, &mut given).await?;
+    let account = given.only().and_then(|key| app.keys.account(key));
+    let account = account.ok_or_else(|| legacy(StatusCode::UNAUTHORIZED, "Invalid API key."))?;
+    if let Some(sentence) = flawed {
+        return Err(legacy(StatusCode::BAD_REQUEST, &sentence));
+    }
+    let wish = parameters
+        .wish()
+        .map_err(|(status, sentence): Wrong| legacy(status, &sentence))?;
+    Ok((account, wish))
+}
+
+/// Takes the parameters of the body, if it has a type that holds any. What is wrong with it is told
+/// only to a caller whose key is good.
+async fn take_body(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+    parameters: &mut Parameters,
+    given: &mut Given,
+) -> Result<Option<String>, Response> {
+    if axum::body::HttpBody::is_end_stream(&body) {
+        return Ok(None);
+    }
+    let limit = usize::try_from(app.config.max_body.bytes()).unwrap_or(usize::MAX);
+    let body = read_body(body, limit, app.config.body_time)
+        .await
+        .map_err(Refusal::into_response)?;
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let kind = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let text = std::str::from_utf8(&body);
+    Ok(match (&*kind, text) {
+        _ if body.is_empty() => None,
+        ("application/json" | "application/x-www-form-urlencoded", Err(_)) => {
+            Some("The body is not valid UTF-8.".to_owned())
+        }
+        ("application/json", Ok(text)) => parameters.take_json(text, given).err(),
+        ("application/x-www-form-urlencoded", Ok(text)) => {
+            parameters.take_form(text, given);
+            None
+        }
+        _ => None,
+    })
+}
+
+fn ended(outcome: Outcome) -> Response {
+    match outcome {
+        Outcome::Succeeded(values) => {
+            #[derive(Serialize)]
+            struct Body<'a> {
+                #[serde(rename = "Success")]
+                success: &'a str,
+                #[serde(rename = "Result")]
+                result: &'a [(Arc<str>, Value)],
+            }
+            let body = Body {
+                success: "Program finished.",
+                result: &values,
+            };
+            json(
+                StatusCode::OK,
+                serde_json::to_string(&body).unwrap_or_default(),
+            )
+        }
+        Outcome::Failed(failure) => legacy(status(&failure), &failure.to_string()),
+        Outcome::Cancelled(failure) => {
+            legacy(StatusCode::INTERNAL_SERVER_ERROR, &failure.to_string())
+        }
+    }
+}
+
+fn status(failure: &Failure) -> StatusCode {
+    match failure.reason {
+        Reason::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn not_started(program: u64, refused: Refused) -> Response {
+    use engine::plan::Refusal as Entry;
+    let (status, sentence, again) = match refused {
+        Refused::NoProgram => {
+            let sentence = format!("Program {program} does not exist or you have no access to it.");
+            (StatusCode::NOT_FOUND, sentence, None)
+        }
+        Refused::Entry(refusal) => {
+            let status = match refusal {
+                Entry::NoFunction(..) => StatusCode::NOT_FOUND,
+                Entry::NotActive(_) | Entry::NoWebhook => StatusCode::CONFLICT,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            (status, refusal.to_string(), None)
+        }
+        Refused::TooMany => {
+            let sentence = "Too many calls are waiting. Try again in 1 second.".to_owned();
+            (StatusCode::TOO_MANY_REQUESTS, sentence, Some("1"))
+        }
+        Refused::QueueFull => {
+            let sentence = "Too many runs are queued. Try again in 5 seconds.".to_owned();
+            (StatusCode::SERVICE_UNAVAILABLE, sentence, Some("5"))
+        }
+        Refused::Draining => {
+            let sentence = "The server is stopping. Try again in 5 seconds.".to_owned();
+            (StatusCode::SERVICE_UNAVAILABLE, sentence, Some("5"))
+        }
+        Refused::Failed(run, error) => return failed(run, &error),
+    };
+    let mut response = legacy(status, &sentence);
+    if let Some(seconds) = again {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    response
+}
+
+/// The answer where the record could not be written.
+fn failed(run: Option<RunId>, error: &crate::Error) -> Response {
+    tracing::error!(
+        run = run.map(tracing::field::display),
+        "a run cannot be recorded: {error}"
+    );
+    let response = match error.full {
+        true => legacy(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "There is no room left to record the run. Nothing is lost; free some room and try again.",
+        ),
+        false => legacy(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The run could not be recorded, so its outcome is not known. The server's log says why.",
+        ),
+    };
+    match run {
+        Some(run) => of_run(run, response),
+        None => response,
+    }
+}
+
+fn of_run(run: RunId, mut response: Response) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&run.to_string()) {
+        response.headers_mut().insert(RUN, value);
+    }
+    response
+}
+
+/// An answer with a JSON body and the headers that every answer of this API carries.
+pub fn json(status: StatusCode, body: String) -> Response {
+    let mut response = (status, body).into_response();
+    common(response.headers_mut());
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+fn common(headers: &mut HeaderMap) {
+    let mut insert = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        "waystation-run, retry-after",
+    );
+    insert(header::CACHE_CONTROL, "no-store");
+    insert(header::REFERRER_POLICY, "no-referrer");
+    insert(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+}
+
+fn time(time: std::time::Duration) -> String {
+    match time.as_secs() {
+        1 => "1 second".to_owned(),
+        seconds if time.subsec_nanos() == 0 => format!("{seconds} seconds"),
+        _ => format!("{time:?}"),
+    }
+}

@@ -1,0 +1,356 @@
+//! The one door: every call, from the API, the queue or the command line, becomes a run here.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use engine::context::Limits;
+use engine::plan::{self, Entry, Refusal};
+use engine::run::{Failure, Outcome, Reason};
+use engine::value::{Record, Value};
+use engine::variables::Name;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::app::App;
+use crate::programs::Served;
+use crate::recorder::Recorder;
+use crate::store::{Claimed, NewRun, RunId, VersionId};
+use crate::{Error, now};
+
+/// A wish to run a program.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Whose call it is.
+    pub account: i64,
+    /// Which program.
+    pub program: u64,
+    /// Which function, and with what.
+    pub entry: plan::Call,
+    /// What started it, as the record names it.
+    pub trigger: &'static str,
+    /// Whether the caller waits for the outcome.
+    pub wait: bool,
+}
+
+/// What became of a call.
+pub enum Started {
+    /// The run ended.
+    Ended(RunId, Outcome),
+    /// The run is accepted and will begin.
+    Queued(RunId),
+    /// The run goes on, and the caller has waited long enough.
+    Running(RunId),
+}
+
+/// Why a call starts no run.
+pub enum Refused {
+    /// There is no such program, or it is somebody else's.
+    NoProgram,
+    /// The program cannot be started so.
+    Entry(Refusal),
+    /// Too many calls wait already.
+    TooMany,
+    /// Too many runs are queued already.
+    QueueFull,
+    /// The server is stopping.
+    Draining,
+    /// The run ended or was to be accepted, and the record could not be written.
+    Failed(Option<RunId>, Error),
+}
+
+/// A run that is ours to run.
+pub struct Run {
+    /// Which.
+    pub id: RunId,
+    /// The program, in the version it runs in.
+    pub program: Arc<Served>,
+    /// Which function.
+    pub function: Arc<str>,
+    /// What it starts with.
+    pub variables: Vec<(Name, Value)>,
+    /// What started it.
+    pub trigger: &'static str,
+    /// When it was called for, in microseconds since 1970.
+    pub created_at: i64,
+    /// Whether the store knows it as running.
+    pub begun: bool,
+}
+
+/// Starts what `call` asks for. Every trigger, the API and the command line come through here.
+///
+/// # Errors
+/// Why nothing was started.
+pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
+    let program = app
+        .programs
+        .get(call.program)
+        .filter(|p| p.account == call.account);
+    let program = program.ok_or(Refused::NoProgram)?;
+    let Entry {
+        function,
+        variables,
+    } = program.plan.entry(&call.entry).map_err(Refused::Entry)?;
+    if app.draining.load(Ordering::Relaxed) {
+        return Err(Refused::Draining);
+    }
+    let function = function.name.clone();
+    let (id, created_at) = (RunId::new(), now());
+    let run = Run {
+        id,
+        program,
+        function,
+        variables,
+        trigger: call.trigger,
+        created_at,
+        begun: false,
+    };
+    match call.wait {
+        true => wait(app, run).await,
+        false => queue(app, run).await,
+    }
+}
+
+/// Accepts a run for later: it is in the record before this returns.
+async fn queue(app: &App, run: Run) -> Result<Started, Refused> {
+    if app.queued.fetch_add(1, Ordering::Relaxed) >= app.config.max_queued {
+        app.queued.fetch_sub(1, Ordering::Relaxed);
+        return Err(Refused::QueueFull);
+    }
+    let id = run.id;
+    if let Err(error) = app.store.begin(run.header(None)).await {
+        app.queued.fetch_sub(1, Ordering::Relaxed);
+        return Err(Refused::Failed(Some(id), error.into()));
+    }
+    app.wake.notify_one();
+    Ok(Started::Queued(id))
+}
+
+/// Runs a run now and waits for its outcome, up to the limit. It goes on when the caller leaves.
+async fn wait(app: &Arc<App>, run: Run) -> Result<Started, Refused> {
+    let slot = slot(app).await?;
+    let id = run.id;
+    let app = app.clone();
+    let limit = app.config.wait;
+    let work = async move {
+        let outcome = execute(&app, run).await;
+        drop(slot);
+        outcome
+    };
+    match tokio::time::timeout(limit, Lasting(Some(Box::pin(work)))).await {
+        Ok(Ok(outcome)) => Ok(Started::Ended(id, outcome)),
+        Ok(Err(error)) => Err(Refused::Failed(Some(id), error)),
+        Err(_) => Ok(Started::Running(id)),
+    }
+}
+
+/// A place to run in; calls wait in line for one, as many as the setting allows.
+async fn slot(app: &App) -> Result<OwnedSemaphorePermit, Refused> {
+    if let Ok(slot) = app.slots.clone().try_acquire_owned() {
+        return Ok(slot);
+    }
+    let _waiting = Waiting::new(app)?;
+    app.slots
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(|_| Refused::Draining)
+}
+
+/// A call that waits for a place, counted as long as it does.
+struct Waiting<'a>(&'a App);
+
+impl<'a> Waiting<'a> {
+    fn new(app: &'a App) -> Result<Waiting<'a>, Refused> {
+        let waiting = Waiting(app);
+        match app.waiting.fetch_add(1, Ordering::Relaxed) >= app.config.max_waiting {
+            true => Err(Refused::TooMany),
+            false => Ok(waiting),
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A run taken from the queue.
+///
+/// # Errors
+/// When its program's version cannot be had.
+pub async fn claimed(app: &App, claimed: Claimed) -> Result<Run, Error> {
+    let version: VersionId = claimed.version;
+    let program = app.programs.version(&*app.store, version).await?;
+    let inputs = Value::from_json(&claimed.inputs).map_err(Error::new)?;
+    let Value::Record(inputs) = inputs else {
+        return Err(Error::new("a run's inputs are no record"));
+    };
+    let variables = inputs
+        .iter()
+        .map(|(name, value)| (Name::new(name.clone()), value.clone()));
+    Ok(Run {
+        id: claimed.id,
+        program,
+        function: claimed.function.as_str().into(),
+        variables: variables.collect(),
+        trigger: "webhook",
+        created_at: claimed.created_at,
+        begun: true,
+    })
+}
+
+/// Runs a run that is ours to run, and records how it ended before anybody learns of it.
+///
+/// # Errors
+/// When the record cannot be written.
+pub async fn execute(app: &App, run: Run) -> Result<Outcome, Error> {
+    let stop = Stop::register(app, run.id);
+    let function = run.program.plan.functions.get(&run.function);
+    let function = function.ok_or_else(|| Error::new("a run's function is not in its program"))?;
+    let recorder = Recorder::new(app, &run, stop.flag.clone());
+    let entry = Entry {
+        function,
+        variables: run.variables.clone(),
+    };
+    let limits = Limits {
+        time: app.config.run_time,
+        steps: app.config.max_steps,
+        passes: app.config.max_passes,
+        calls: app.config.max_calls,
+    };
+    let work = Guarded(Box::pin(engine::run::run(
+        &run.program.plan,
+        entry,
+        &recorder,
+        limits,
+    )));
+    let outcome = recorder.attend(work).await;
+    recorder.finish(&outcome).await?;
+    Ok(outcome)
+}
+
+impl Run {
+    /// What the store keeps of a run that has not ended.
+    pub fn header(&self, started_at: Option<i64>) -> NewRun {
+        let inputs = self
+            .variables
+            .iter()
+            .map(|(name, value)| (name.text.clone(), value.clone()));
+        NewRun {
+            id: self.id,
+            account: self.program.account,
+            program: self.program.plan.id as i64,
+            version: self.program.version,
+            function: self.function.to_string(),
+            trigger: self.trigger.to_owned(),
+            inputs: Value::from(inputs.collect::<Record>()).to_json(),
+            created_at: self.created_at,
+            started_at,
+        }
+    }
+}
+
+/// Stops all runs at work.
+pub fn stop_all(app: &App) {
+    let running = app.running.lock().unwrap_or_else(PoisonError::into_inner);
+    running
+        .values()
+        .for_each(|stop| stop.store(true, Ordering::Relaxed));
+    app.ended.notify_waiters();
+}
+
+/// Waits until no run is at work, at most for `limit`. Says whether none is.
+pub async fn none_running(app: &App, limit: Duration) -> bool {
+    let idle = async {
+        loop {
+            let ended = app.ended.notified();
+            if app
+                .running
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_empty()
+            {
+                return;
+            }
+            ended.await;
+        }
+    };
+    tokio::time::timeout(limit, idle).await.is_ok()
+}
+
+/// The word that stops a run, known to the app as long as the run is at work.
+struct Stop<'a> {
+    app: &'a App,
+    id: RunId,
+    flag: Arc<AtomicBool>,
+}
+
+impl<'a> Stop<'a> {
+    fn register(app: &'a App, id: RunId) -> Stop<'a> {
+        let flag = Arc::new(AtomicBool::new(false));
+        app.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, flag.clone());
+        Stop { app, id, flag }
+    }
+}
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.app
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.id);
+        self.app.ended.notify_waiters();
+    }
+}
+
+/// Work that is finished elsewhere when nobody waits for it any more: a caller who hangs up does
+/// not take the run along.
+struct Lasting<F: Future<Output: Send> + Send + 'static>(Option<Pin<Box<F>>>);
+
+impl<F: Future<Output: Send> + Send + 'static> Future for Lasting<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(work) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let ready = work.as_mut().poll(context);
+        if ready.is_ready() {
+            self.0 = None;
+        }
+        ready
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for Lasting<F> {
+    fn drop(&mut self) {
+        if let (Some(work), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(work);
+        }
+    }
+}
+
+/// A run whose panics become failures.
+struct Guarded<'a>(Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>);
+
+impl Future for Guarded<'_> {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let poll = AssertUnwindSafe(|| self.0.as_mut().poll(context));
+        std::panic::catch_unwind(poll).unwrap_or_else(|_| {
+            tracing::error!("a step panicked");
+            let failure =
+                Failure::new("the step failed by a fault of the server; its log has more");
+            Poll::Ready(Outcome::Failed(failure.because(Reason::Error)))
+        })
+    }
+}

@@ -1,0 +1,50 @@
+CREATE TABLE versions (
+    id          INTEGER PRIMARY KEY,
+    account     INTEGER NOT NULL,
+    program     INTEGER NOT NULL CHECK (program > 0),
+    number      INTEGER NOT NULL CHECK (number > 0),
+    name        TEXT NOT NULL,
+    text        TEXT NOT NULL,
+    hash        BLOB NOT NULL CHECK (length(hash) = 32),
+    accepted_at INTEGER NOT NULL,
+    UNIQUE (account, program, number),
+    UNIQUE (account, program, hash)
+) STRICT;
+
+-- One row a run. A short run is inserted once, with its outcome; no index but the key is touched then.
+CREATE TABLE runs (
+    id         BLOB PRIMARY KEY CHECK (length(id) = 16),
+    account    INTEGER NOT NULL,
+    program    INTEGER NOT NULL,
+    version    INTEGER NOT NULL REFERENCES versions (id),
+    function   TEXT NOT NULL,
+    trigger    TEXT NOT NULL,
+    inputs     TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    state      TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+    started_at INTEGER,
+    ended_at   INTEGER,
+    reason     TEXT,
+    answer     TEXT,
+    log_lines  INTEGER NOT NULL DEFAULT 0,
+    log        TEXT NOT NULL DEFAULT '',
+    CHECK ((state = 'queued') = (started_at IS NULL)),
+    CHECK ((state IN ('queued', 'running')) = (ended_at IS NULL)),
+    CHECK ((ended_at IS NULL) = (answer IS NULL)),
+    CHECK (reason IS NULL OR state IN ('failed', 'cancelled'))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX unfinished ON runs (state, id) WHERE ended_at IS NULL;
+
+-- The log of a run that takes a while, but for its last piece, which stands with the run.
+CREATE TABLE log_pieces (
+    run    BLOB NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    lines  TEXT NOT NULL,
+    PRIMARY KEY (run, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE keys (
+    hash    BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    account INTEGER NOT NULL UNIQUE
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,257 @@
+//! The record in SQLite.
+//!
+//! One connection, on a thread of its own, does all the writing; see [`writer`]. Reading goes through
+//! other connections that cannot write.
+
+mod migrations;
+mod sql;
+mod writer;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use self::writer::Writer;
+use super::{
+    Claimed, Detail, End, Error, Filter, LogPage, NewRun, NewVersion, Reply, RunId, State, Store,
+    Summary, Version, VersionId,
+};
+
+/// The oldest SQLite that is used: those before may damage a write-ahead log that is reset while it is
+/// read (release notes of 3.51.3).
+const OLDEST: i32 = 3_051_003;
+
+/// How a database is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The largest size of the database, in bytes; as large as there is room for without it.
+    pub max_bytes: Option<u64>,
+}
+
+/// A database in a file, or in memory.
+pub struct Sqlite {
+    writer: Option<Writer>,
+    readers: Readers,
+    commits: Arc<AtomicU64>,
+}
+
+enum Readers {
+    /// Connections that are not in use.
+    File(PathBuf, Arc<Mutex<Vec<Connection>>>),
+    /// A database in memory is read where it is written.
+    Memory,
+}
+
+impl Sqlite {
+    /// Opens the database in a file, making it if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be opened, is of a newer release, or is no database.
+    pub fn open(path: &Path, options: Options) -> Result<Sqlite, Error> {
+        if rusqlite::version_number() < OLDEST {
+            let message = format!(
+                "SQLite {} is too old; 3.51.3 is needed",
+                rusqlite::version()
+            );
+            return Err(Error::Failed(message));
+        }
+        let connection = Connection::open(path)?;
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(path, private)
+            .map_err(|error| Error::Failed(error.to_string()))?;
+        let readers = Readers::File(path.to_owned(), Arc::default());
+        Sqlite::with(connection, readers, options)
+    }
+
+    /// A database that is forgotten when it is closed.
+    ///
+    /// # Errors
+    /// When there is no memory or thread for it.
+    pub fn memory() -> Result<Sqlite, Error> {
+        Sqlite::with(
+            Connection::open_in_memory()?,
+            Readers::Memory,
+            Options::default(),
+        )
+    }
+
+    /// Opens a database that another process may be writing to, to read it only.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is of another release.
+    pub fn read_only(path: &Path) -> Result<Sqlite, Error> {
+        let connection = reader(path)?;
+        migrations::current(&connection)?;
+        let readers = Readers::File(path.to_owned(), Arc::new(Mutex::new(vec![connection])));
+        Ok(Sqlite {
+            writer: None,
+            readers,
+            commits: Arc::default(),
+        })
+    }
+
+    fn with(connection: Connection, readers: Readers, options: Options) -> Result<Sqlite, Error> {
+        prepare(&connection, options)?;
+        migrations::apply(&connection)?;
+        let commits = Arc::new(AtomicU64::new(0));
+        let writer = Writer::start(connection, commits.clone())?;
+        Ok(Sqlite {
+            writer: Some(writer),
+            readers,
+            commits,
+        })
+    }
+
+    /// How many transactions have been committed since the database was opened.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Reply<'_, T> {
+        Box::pin(async move {
+            match &self.writer {
+                Some(writer) => writer.write(work).await,
+                None => Err(Error::Closed),
+            }
+        })
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Reply<'_, T> {
+        let Readers::File(path, idle) = &self.readers else {
+            return self.write(work);
+        };
+        let (path, idle) = (path.clone(), idle.clone());
+        Box::pin(async move {
+            let task = tokio::task::spawn_blocking(move || {
+                let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let connection = kept.map_or_else(|| reader(&path), Ok)?;
+                let result = work(&connection);
+                idle.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(connection);
+                result
+            });
+            task.await
+                .map_err(|error| Error::Failed(error.to_string()))?
+        })
+    }
+}
+
+fn reader(path: &Path) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection, options: Options) -> Result<(), Error> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "cache_size", -8_000)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 2_000)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    if let Some(bytes) = options.max_bytes {
+        let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        connection.pragma_update(None, "max_page_count", (bytes as i64 / page).max(1))?;
+    }
+    Ok(())
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Error {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Error::Full,
+            _ => Error::Failed(error.to_string()),
+        }
+    }
+}
+
+impl Store for Sqlite {
+    fn accept(&self, version: NewVersion) -> Reply<'_, VersionId> {
+        self.write(move |connection| sql::accept(connection, &version))
+    }
+
+    fn version(&self, id: VersionId) -> Reply<'_, Option<Version>> {
+        self.read(move |connection| sql::version(connection, id))
+    }
+
+    fn begin(&self, run: NewRun) -> Reply<'_, ()> {
+        self.write(move |connection| sql::insert(connection, &run, None))
+    }
+
+    fn record(&self, run: NewRun, end: End) -> Reply<'_, ()> {
+        self.write(move |connection| sql::insert(connection, &run, Some(&end)))
+    }
+
+    fn claim(&self, limit: u32, now: i64) -> Reply<'_, Vec<Claimed>> {
+        self.write(move |connection| sql::claim(connection, limit, now))
+    }
+
+    fn finish(&self, id: RunId, end: End) -> Reply<'_, ()> {
+        self.write(move |connection| sql::finish(connection, id, &end))
+    }
+
+    fn append_log(&self, id: RunId, number: i64, piece: String, lines: u32) -> Reply<'_, ()> {
+        self.write(move |connection| sql::append_log(connection, id, (number, &piece, lines)))
+    }
+
+    fn interrupt(&self, now: i64, answer: String) -> Reply<'_, u64> {
+        self.write(move |connection| sql::interrupt(connection, now, &answer))
+    }
+
+    fn queued(&self) -> Reply<'_, u64> {
+        self.read(|connection| sql::queued(connection))
+    }
+
+    fn runs(&self, filter: Filter) -> Reply<'_, Vec<Summary>> {
+        self.read(move |connection| sql::runs(connection, &filter))
+    }
+
+    fn run(&self, id: RunId) -> Reply<'_, Option<Detail>> {
+        self.read(move |connection| sql::run(connection, id))
+    }
+
+    fn log(&self, id: RunId, from: i64) -> Reply<'_, LogPage> {
+        self.read(move |connection| sql::log(connection, id, from))
+    }
+
+    fn set_key(&self, account: i64, hash: [u8; 32]) -> Reply<'_, ()> {
+        self.write(move |connection| sql::set_key(connection, account, &hash))
+    }
+
+    fn keys(&self) -> Reply<'_, Vec<([u8; 32], i64)>> {
+        self.read(|connection| sql::keys(connection))
+    }
+
+    fn check(&self) -> Reply<'_, ()> {
+        self.read(|connection| sql::check(connection))
+    }
+
+    fn close(&self) -> Reply<'_, ()> {
+        Box::pin(async move {
+            match &self.writer {
+                Some(writer) => writer.close().await,
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+/// A state as the database writes it.
+fn state(text: &str) -> Result<State, Error> {
+    text.parse().map_err(Error::Failed)
+}

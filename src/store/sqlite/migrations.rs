@@ -1,0 +1,37 @@
+//! The format of the database, step by step.
+
+use rusqlite::Connection;
+
+use crate::store::Error;
+
+/// The steps from an empty database to today's format. A step that has been released never changes.
+const STEPS: &[&str] = &[include_str!("../migrations/0001_runs.sql")];
+
+/// Takes the database to today's format.
+pub(super) fn apply(connection: &Connection) -> Result<(), Error> {
+    let found = format(connection)?;
+    for (number, step) in (1..).zip(STEPS) {
+        if number > found {
+            let sql = format!("BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;");
+            connection.execute_batch(&sql)?;
+        }
+    }
+    current(connection)
+}
+
+/// Says whether the database has today's format.
+pub(super) fn current(connection: &Connection) -> Result<(), Error> {
+    let (found, known) = (format(connection)?, STEPS.len() as i64);
+    match found {
+        found if found > known => Err(Error::Newer { found, known }),
+        found if found < known => {
+            let message = "it is of an older release; `waystation serve` brings it up to date";
+            Err(Error::Failed(message.to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn format(connection: &Connection) -> Result<i64, Error> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
