@@ -1,7 +1,7 @@
 //! What calls, workers and commands share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use engine::context::Stream;
@@ -28,8 +28,8 @@ pub struct App {
     pub waiting: AtomicUsize,
     /// How many runs wait in the store to begin.
     pub queued: AtomicU64,
-    /// The runs at work, each with the word that stops it.
-    pub running: Mutex<HashMap<RunId, Arc<AtomicBool>>>,
+    /// The runs at work, each with the [word](crate::runs::Stop) that stops it, 0 as long as none is said.
+    pub running: Mutex<HashMap<RunId, Arc<AtomicU8>>>,
     /// Told when a run ends.
     pub ended: Notify,
     /// Told when a run is queued.

@@ -1,6 +1,6 @@
 //! What a run asks of the world, and what is recorded of it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ const FLUSH: Duration = Duration::from_millis(500);
 pub struct Recorder<'a> {
     app: &'a App,
     run: &'a Run,
-    stop: Arc<AtomicBool>,
+    stop: Arc<AtomicU8>,
     started: Instant,
     started_at: i64,
     begun: tokio::sync::Mutex<bool>,
@@ -59,7 +59,7 @@ struct LogLine<'a> {
 
 impl<'a> Recorder<'a> {
     /// A recorder of a run that is about to begin.
-    pub fn new(app: &'a App, run: &'a Run, stop: Arc<AtomicBool>) -> Recorder<'a> {
+    pub fn new(app: &'a App, run: &'a Run, stop: Arc<AtomicU8>) -> Recorder<'a> {
         Recorder {
             app,
             run,
@@ -303,7 +303,7 @@ impl Host for Recorder<'_> {
     }
 
     fn cancelled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) != 0
     }
 }
 

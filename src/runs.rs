@@ -2,8 +2,8 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,12 +13,16 @@ use engine::run::{Failure, Outcome, Reason};
 use engine::value::{Record, Value};
 use engine::variables::Name;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::programs::Served;
 use crate::recorder::Recorder;
 use crate::store::{Claimed, NewRun, RunId, VersionId};
 use crate::{Error, now};
+
+/// What the record says of a run that was at work when its server stopped.
+pub const INTERRUPTED: &str = "the server stopped while the run was at work; it was not repeated";
 
 /// A wish to run a program.
 #[derive(Clone, Debug)]
@@ -208,10 +212,10 @@ pub async fn claimed(app: &App, claimed: Claimed) -> Result<Run, Error> {
 /// # Errors
 /// When the record cannot be written.
 pub async fn execute(app: &App, run: Run) -> Result<Outcome, Error> {
-    let stop = Stop::register(app, run.id);
+    let working = Working::new(app, run.id);
     let function = run.program.plan.functions.get(&run.function);
     let function = function.ok_or_else(|| Error::new("a run's function is not in its program"))?;
-    let recorder = Recorder::new(app, &run, stop.flag.clone());
+    let recorder = Recorder::new(app, &run, working.stop.clone());
     let entry = Entry {
         function,
         variables: run.variables.clone(),
@@ -228,7 +232,7 @@ pub async fn execute(app: &App, run: Run) -> Result<Outcome, Error> {
         &recorder,
         limits,
     )));
-    let outcome = recorder.attend(work).await;
+    let outcome = working.outcome(recorder.attend(work).await);
     recorder.finish(&outcome).await?;
     Ok(outcome)
 }
@@ -254,59 +258,86 @@ impl Run {
     }
 }
 
-/// Stops all runs at work.
-pub fn stop_all(app: &App) {
-    let running = app.running.lock().unwrap_or_else(PoisonError::into_inner);
-    running
-        .values()
-        .for_each(|stop| stop.store(true, Ordering::Relaxed));
-    app.ended.notify_waiters();
-}
-
-/// Waits until no run is at work, at most for `limit`. Says whether none is.
-pub async fn none_running(app: &App, limit: Duration) -> bool {
-    let idle = async {
-        loop {
-            let ended = app.ended.notified();
-            if app
-                .running
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_empty()
-            {
-                return;
-            }
-            ended.await;
-        }
+/// Begins no more runs, lets those at work end for as long as the setting gives them, and stops the
+/// others. `working` is the task that takes runs from the queue; what it has not taken stays there.
+pub async fn drain(app: &App, working: JoinHandle<()>) {
+    app.draining.store(true, Ordering::Relaxed);
+    app.slots.close();
+    app.wake.notify_one();
+    let ended = async {
+        let _ = working.await;
+        none_running(app).await;
     };
-    tokio::time::timeout(limit, idle).await.is_ok()
+    if tokio::time::timeout(app.config.drain, ended).await.is_ok() {
+        return;
+    }
+    tracing::warn!("runs that did not end in time are stopped");
+    for stop in lock(&app.running).values() {
+        stop.store(Stop::Server as u8, Ordering::Relaxed);
+    }
+    app.ended.notify_waiters();
+    let _ = tokio::time::timeout(STOPPING, none_running(app)).await;
 }
 
-/// The word that stops a run, known to the app as long as the run is at work.
-struct Stop<'a> {
-    app: &'a App,
-    id: RunId,
-    flag: Arc<AtomicBool>,
-}
+/// How long runs may take to stop once they are told to.
+const STOPPING: Duration = Duration::from_secs(5);
 
-impl<'a> Stop<'a> {
-    fn register(app: &'a App, id: RunId) -> Stop<'a> {
-        let flag = Arc::new(AtomicBool::new(false));
-        app.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, flag.clone());
-        Stop { app, id, flag }
+/// Waits until no run is at work.
+async fn none_running(app: &App) {
+    loop {
+        let ended = app.ended.notified();
+        if lock(&app.running).is_empty() {
+            return;
+        }
+        ended.await;
     }
 }
 
-impl Drop for Stop<'_> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a run is to stop.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub enum Stop {
+    /// Somebody cancelled it.
+    Cancelled = 1,
+    /// The server stops.
+    Server = 2,
+}
+
+/// A run at work: the app knows it as long as this is kept, and can tell it to stop.
+struct Working<'a> {
+    app: &'a App,
+    id: RunId,
+    stop: Arc<AtomicU8>,
+}
+
+impl<'a> Working<'a> {
+    fn new(app: &'a App, id: RunId) -> Working<'a> {
+        let stop = Arc::new(AtomicU8::new(0));
+        lock(&app.running).insert(id, stop.clone());
+        Working { app, id, stop }
+    }
+
+    /// The outcome as it is recorded: a run that stopped because the server did has failed.
+    fn outcome(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Cancelled(failure)
+                if self.stop.load(Ordering::Relaxed) == Stop::Server as u8 =>
+            {
+                let message = INTERRUPTED.to_owned();
+                Outcome::Failed(Failure { message, ..failure }.because(Reason::Interrupted))
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl Drop for Working<'_> {
     fn drop(&mut self) {
-        self.app
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.id);
+        lock(&self.app.running).remove(&self.id);
         self.app.ended.notify_waiters();
     }
 }

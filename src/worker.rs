@@ -9,21 +9,21 @@ use crate::app::App;
 use crate::store::{Claimed, End, State};
 use crate::{Error, now, runs};
 
-/// What the record says of a run that was at work when its server stopped.
-pub const INTERRUPTED: &str = "the server stopped while the run was at work; it was not repeated";
-
 /// Closes the runs that were at work when the server last stopped, and counts those that wait.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn recover(app: &App) -> Result<u64, Error> {
-    let failure = Failure::new(INTERRUPTED).because(Reason::Interrupted);
+    let failure = Failure::new(runs::INTERRUPTED).because(Reason::Interrupted);
     let answer = serde_json::to_string(&failure).unwrap_or_default();
     let closed = app.store.interrupt(now(), answer).await?;
     app.queued
         .store(app.store.queued().await?, Ordering::Relaxed);
     Ok(closed)
 }
+
+/// The most runs that are taken from the queue at once.
+const MOST: u64 = 64;
 
 /// Runs queued runs as places become free, until the server stops.
 pub async fn work(app: Arc<App>) {
@@ -44,15 +44,16 @@ pub async fn work(app: Arc<App>) {
 
 /// Waits for a free place, then takes as many queued runs as there are places, and starts them.
 async fn claim(app: &Arc<App>) -> Result<usize, Error> {
-    if app.queued.load(Ordering::Relaxed) == 0 {
+    let queued = app.queued.load(Ordering::Relaxed).min(MOST) as usize;
+    if queued == 0 {
         return Ok(0);
     }
     let Ok(first) = app.slots.clone().acquire_owned().await else {
         return Ok(0);
     };
     let mut slots = vec![first];
-    while let Ok(slot) = app.slots.clone().try_acquire_owned()
-        && slots.len() < 64
+    while slots.len() < queued
+        && let Ok(slot) = app.slots.clone().try_acquire_owned()
     {
         slots.push(slot);
     }

@@ -8,11 +8,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use super::{Done, STACK, WELL};
@@ -100,7 +100,7 @@ async fn serve(dir: &Path, config: Config) -> Done {
         .map_err(|error| Error::new(error.to_string()))?;
     anstream::print!("{}", greeting(&app, dir, address, new_key.as_deref()));
     tell(&report, true);
-    tokio::spawn(worker::work(app.clone()));
+    let working = tokio::spawn(worker::work(app.clone()));
     let reloading = tokio::spawn(reload(
         app.clone(),
         dir.to_owned(),
@@ -108,42 +108,33 @@ async fn serve(dir: &Path, config: Config) -> Done {
         key_folder,
         files,
     ));
-    let drained = http::listen::serve(
+    let stopping = Notify::new();
+    let serving = http::listen::serve(
         listener,
         http::routes(app.clone()),
         app.config.limits(),
-        async {
-            stop.asked().await;
-            tracing::info!(
-                "stopping: no new runs, those at work have {:?}",
-                app.config.drain
-            );
-            app.draining.store(true, Ordering::Relaxed);
-            app.wake.notify_waiters();
-        },
+        stopping.notified(),
     );
+    let drained = async {
+        stop.asked().await;
+        tracing::info!(
+            "stopping: no new runs, those at work have {:?}",
+            app.config.drain
+        );
+        stopping.notify_one();
+        runs::drain(&app, working).await;
+    };
     tokio::select! {
-        _ = async { drained.await; end(&app).await } => {}
+        _ = async { tokio::join!(serving, drained) } => {}
         () = async { again.asked().await; again.asked().await } => {
-            tracing::warn!("stopped at once: what was at work will be closed as interrupted at the next start");
+            tracing::warn!("stopped at once: what was at work is closed as interrupted at the next start");
             return Ok(ExitCode::from(130));
         }
     }
     reloading.abort();
+    app.store.close().await?;
     drop(lock);
     Ok(WELL)
-}
-
-/// Lets what is at work end, then closes the store.
-async fn end(app: &App) {
-    if !runs::none_running(app, app.config.drain).await {
-        tracing::warn!("runs that did not end in time are stopped");
-        runs::stop_all(app);
-        runs::none_running(app, std::time::Duration::from_secs(5)).await;
-    }
-    if let Err(error) = app.store.close().await {
-        tracing::error!("{error}");
-    }
 }
 
 /// Makes the data folder ours alone: one server a folder.
