@@ -1,7 +1,7 @@
 //! Runs code of other languages, each run in a process of its own.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
+use tokio::sync::OnceCell;
 
 use crate::recorder::MAX_LINE;
 
@@ -42,13 +43,52 @@ struct Raised {
     traceback: Option<String>,
 }
 
-/// Runs Python code with the interpreter `python` and gives its outputs.
+/// The Python that code runs in.
+pub struct Python {
+    named: PathBuf,
+    found: OnceCell<PathBuf>,
+}
+
+impl Python {
+    /// The interpreter `named`, a path or a name that is looked up when code first runs.
+    pub fn new(named: PathBuf) -> Python {
+        Python {
+            named,
+            found: OnceCell::new(),
+        }
+    }
+
+    /// The interpreter itself: a version manager's script in its place would run for every step.
+    async fn path(&self) -> &Path {
+        let ask = async {
+            let mut command = Command::new(&self.named);
+            command
+                .args(["-I", "-c", "import sys; print(sys.executable, end='')"])
+                .stdin(Stdio::null());
+            let path = command
+                .output()
+                .await
+                .ok()
+                .filter(|output| output.status.success());
+            let path = path.and_then(|output| String::from_utf8(output.stdout).ok());
+            path.filter(|path| !path.is_empty())
+                .map_or_else(|| self.named.clone(), PathBuf::from)
+        };
+        self.found.get_or_init(|| ask).await
+    }
+}
+
+/// Runs Python code and gives its outputs.
 ///
 /// Dropping the future kills the process and all of its group.
 ///
 /// # Errors
 /// The failure of the code: an exception, an output that cannot be kept, a limit, the end of the process.
-pub async fn python(python: &Path, code: Code<'_>, logger: Logger<'_>) -> Result<Record, Failure> {
+pub async fn python(
+    python: &Python,
+    code: Code<'_>,
+    logger: Logger<'_>,
+) -> Result<Record, Failure> {
     let folder = tempfile::Builder::new()
         .prefix("waystation-")
         .tempdir()
@@ -60,7 +100,7 @@ pub async fn python(python: &Path, code: Code<'_>, logger: Logger<'_>) -> Result
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(no_process)?;
     ours.set_nonblocking(true).map_err(no_process)?;
     let channel = UnixStream::from_std(ours).map_err(no_process)?;
-    let mut command = Command::new(python);
+    let mut command = Command::new(python.path().await);
     command.args(["-I", "-c", PYTHON]).env_clear();
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
@@ -75,7 +115,7 @@ pub async fn python(python: &Path, code: Code<'_>, logger: Logger<'_>) -> Result
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let child = command.spawn().map_err(|error| {
-        let python = python.display();
+        let python = python.named.display();
         Failure::new(format!(
             "Python cannot be started: `{python}`: {error}; the setting `python` names it"
         ))

@@ -23,6 +23,9 @@ pub const MAX_LOG: usize = 4 << 20;
 /// The longest line a log keeps whole, in bytes.
 pub const MAX_LINE: usize = 8 << 10;
 
+/// What stands in the log instead of the first line that is not kept.
+const FULL: &str = "the log is full: what the run writes from here on is not kept";
+
 /// How often the log of a run at work is written to the store, and how soon a run without effects is
 /// noted there as running.
 const FLUSH: Duration = Duration::from_millis(500);
@@ -46,6 +49,7 @@ struct Log {
     waiting: u32,
     lines: u32,
     bytes: usize,
+    full: bool,
 }
 
 #[derive(Serialize)]
@@ -196,17 +200,17 @@ pub fn stream_name(stream: Stream) -> &'static str {
 }
 
 impl Log {
-    /// Whether one more line of so many bytes is kept; the first that is not leaves a note.
+    /// Keeps a line as long as there is room; the first that there is none for leaves a note.
     fn add(&mut self, line: &LogLine<'_>) {
-        let full = self.lines >= MAX_LINES || self.bytes + line.text.len() > MAX_LOG;
-        if full && self.bytes == usize::MAX {
+        if self.full {
             return;
         }
-        let note = "the log is full: what the run writes from here on is not kept";
-        let line = match full {
+        self.bytes += line.text.len();
+        self.full = self.lines >= MAX_LINES || self.bytes > MAX_LOG;
+        let line = match self.full {
             true => &LogLine {
                 stream: stream_name(Stream::Note),
-                text: note,
+                text: FULL,
                 ..*line
             },
             false => line,
@@ -216,11 +220,6 @@ impl Log {
         self.text.push('\n');
         self.waiting += 1;
         self.lines += 1;
-        self.bytes = if full {
-            usize::MAX
-        } else {
-            self.bytes + line.text.len()
-        };
     }
 }
 
@@ -279,7 +278,7 @@ impl Host for Recorder<'_> {
         };
         Box::pin(async move {
             let ran = match code.language {
-                Language::Python => crate::code::python(&self.app.config.python, code, logger),
+                Language::Python => crate::code::python(&self.app.python, code, logger),
             };
             tokio::time::timeout(limit, ran).await.unwrap_or_else(|_| {
                 let message = format!(

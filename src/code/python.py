@@ -75,7 +75,7 @@ def checked(outputs):
         try:
             found = wrong(name) or wrong(value)
         except RecursionError:
-            found = "nested too deep"
+            found = "a value that is nested too deep"
         if found:
             fail(f"the output `{name}` cannot be kept: it is or holds {found}")
     return outputs
