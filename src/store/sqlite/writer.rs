@@ -17,8 +17,9 @@ const BATCH: usize = 512;
 /// How many pieces of work may wait; more than that wait to be let in.
 const WAITING: usize = 4_096;
 
-/// Work inside a transaction. It gives what tells its caller how it went, once it is committed or not.
-type Work = Box<dyn FnOnce(&Connection) -> Told + Send>;
+/// Work inside a transaction, or, without a connection, work that is given up because the transaction
+/// has failed. It gives what tells its caller how it went, once that is known.
+type Work = Box<dyn FnOnce(Option<&Connection>) -> Told + Send>;
 type Told = Box<dyn FnOnce(Result<(), Error>)>;
 
 enum Job {
@@ -51,9 +52,9 @@ impl Writer {
     ) -> Result<T, Error> {
         let (tell, told) = oneshot::channel();
         let work: Work = Box::new(move |connection| {
-            let result = work(connection);
+            let result = connection.map(work);
             Box::new(move |committed| {
-                let _ = tell.send(committed.and(result));
+                let _ = tell.send(committed.and(result.unwrap_or(Err(Error::Closed))));
             })
         });
         self.jobs
@@ -107,16 +108,10 @@ fn commit(connection: &Connection, batch: impl Iterator<Item = Work>, commits: &
     let mut told = Vec::new();
     let mut result = begin(connection);
     for work in batch {
-        if result.is_ok() {
-            told.push(work(connection));
-            // A full disk ends the transaction there and then: what was written in it is gone.
-            if connection.is_autocommit() {
-                result = Err(Error::Full);
-            }
-        } else {
-            told.push(Box::new(drop) as Told);
-            // The work is dropped, and its caller hears that through the channel.
-            drop(work);
+        told.push(work(result.is_ok().then_some(connection)));
+        // A full disk ends the transaction there and then: what was written in it is gone.
+        if result.is_ok() && connection.is_autocommit() {
+            result = Err(Error::Full);
         }
     }
     if result.is_ok() {
