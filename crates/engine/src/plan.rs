@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use crate::check;
 use crate::field::Block;
 use crate::kind::{AnyStep, Kind};
-use crate::problem::{Problem, Source};
+use crate::problem::{Problem, Source, nearest};
 use crate::program::Common;
 use crate::read::listed;
 use crate::template::Template;
@@ -269,7 +269,11 @@ impl fmt::Display for Refusal {
             ),
             Refusal::TooMany(name, takes, given) => {
                 let values = if *takes == 1 { "value" } else { "values" };
-                write!(f, "The function `{}` takes {takes} {values} in `variables`, and {given} were sent.", cut(name))
+                let were = if *given == 1 { "was" } else { "were" };
+                write!(f, "The function `{}` takes {takes} {values} in `variables`, and {given} {were} sent.", cut(name))
+                if let Some(near) = nearest(name, runnable.iter().map(String::as_str)) {
+                    write!(f, " Did you mean `{near}`?")?;
+                }
             }
             Refusal::Unfit(name, of, value) => {
                 write!(f, "The variable `{}` takes a {}, and `{}` is none.", cut(name), of.name(), cut(value))
