@@ -48,6 +48,8 @@ impl Parameters {
             let Ok(name) = decoded(name) else { continue };
             match decoded(value) {
                 Ok(value) => self.take(&name, Value::text(&*value), given),
+                // No key at all, which counts as another than the good one beside it.
+                Err(()) if name == "api_key" => given.add(String::new()),
                 Err(()) => self.flaw(&name),
             }
         }
@@ -69,7 +71,7 @@ impl Parameters {
                         .iter()
                         .for_each(|value| self.take(name, value.clone(), given));
                 }
-                Value::Nothing if &**name != "variables" => {}
+                Value::Nothing => {}
                 value => self.take(name, value.clone(), given),
             }
         }
@@ -99,9 +101,6 @@ impl Parameters {
     /// # Errors
     /// The first thing that is wrong.
     pub fn wish(self) -> Result<Wish, Wrong> {
-        if let Some(name) = self.flawed {
-            return Err(bad(format!("The parameter `{name}` is not valid UTF-8.")));
-        }
         let program = match once(&self.program, "program_id") {
             Ok(program) => program.and_then(|id| whole(id)),
             Err(wrong) if whole(&self.program[0]).is_some() => return Err(wrong),
@@ -110,6 +109,9 @@ impl Parameters {
         let program = program.ok_or_else(|| {
             bad("The parameter `program_id` must be a whole number, 1 or greater.".to_owned())
         })?;
+        if let Some(name) = self.flawed {
+            return Err(bad(format!("The parameter `{name}` is not valid UTF-8.")));
+        }
         let function = once(&self.function, "function")?.filter(|name| !name.is_empty());
         let run_async = once(&self.run_async, "run_async")?;
         if function.is_some_and(|name| name.chars().count() > MAX_NAME) {
