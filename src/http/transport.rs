@@ -18,9 +18,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST,
-};
+use axum::http::header::{CONNECTION, CONTENT_ENCODING, HOST};
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
@@ -30,7 +28,7 @@ use super::listen::Limits;
 
 /// A request that is not taken: the status, and one sentence for the caller.
 ///
-/// As a response it has the 2019 API's form, `{"Error":"<sentence>"}` as `application/json`, readable from any origin.
+/// As a response it has the 2019 API's form, [`legacy`](super::legacy), readable from any origin.
 /// It closes its connection, because what follows on it may not be a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -50,13 +48,10 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let sentence = serde_json::Value::from(self.sentence);
-        let headers = [
-            (CONTENT_TYPE, "application/json"),
-            (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-            (CONNECTION, "close"),
-        ];
-        (self.status, headers, format!(r#"{{"Error":{sentence}}}"#)).into_response()
+        let mut response = super::legacy(self.status, &self.sentence);
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+        response
     }
 }
 
