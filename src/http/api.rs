@@ -237,7 +237,7 @@ fn failed(run: Option<RunId>, error: &crate::Error) -> Response {
     let response = match error.full {
         true => legacy(
             StatusCode::INSUFFICIENT_STORAGE,
-            "There is no room left to record the run. Nothing is lost; free some room and try again.",
+            "There is no room left to record the run, so its outcome is not kept. Free some room and try again.",
         ),
         false => legacy(
             StatusCode::SERVICE_UNAVAILABLE,
