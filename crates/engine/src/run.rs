@@ -125,7 +125,11 @@ impl fmt::Display for Failure {
                 "{}, step {} ({}): {}",
                 at.function, at.step, at.kind, self.message
             ),
-            None => f.write_str(&self.message),
+            None => {
+                let mut rest = self.message.chars();
+                let first = rest.next().into_iter().flat_map(char::to_uppercase);
+                write!(f, "{}{}.", first.collect::<String>(), rest.as_str())
+            }
         }
     }
 }
