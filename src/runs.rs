@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::context::Limits;
 use engine::plan::{self, Entry, Refusal};
@@ -55,7 +55,7 @@ pub enum Refused {
     NoProgram,
     /// The program cannot be started so.
     Entry(Refusal),
-    /// Too many calls wait already.
+    /// Too many calls wait already, or this one has waited too long for its run to begin.
     TooMany,
     /// Too many runs are queued already.
     QueueFull,
@@ -134,10 +134,11 @@ async fn queue(app: &App, run: Run) -> Result<Started, Refused> {
 
 /// Runs a run now and waits for its outcome, up to the limit. It goes on when the caller leaves.
 async fn wait(app: &Arc<App>, run: Run) -> Result<Started, Refused> {
+    let called = Instant::now();
     let slot = slot(app).await?;
     let id = run.id;
     let app = app.clone();
-    let limit = app.config.wait;
+    let limit = app.config.wait.saturating_sub(called.elapsed());
     let work = async move {
         let outcome = execute(&app, run).await;
         drop(slot);
@@ -150,17 +151,16 @@ async fn wait(app: &Arc<App>, run: Run) -> Result<Started, Refused> {
     }
 }
 
-/// A place to run in; calls wait in line for one, as many as the setting allows.
+/// A place to run in; calls wait in line for one, as many and as long as the settings allow.
 async fn slot(app: &App) -> Result<OwnedSemaphorePermit, Refused> {
     if let Ok(slot) = app.slots.clone().try_acquire_owned() {
         return Ok(slot);
     }
     let _waiting = Waiting::new(app)?;
-    app.slots
-        .clone()
-        .acquire_owned()
-        .await
-        .map_err(|_| Refused::Draining)
+    match tokio::time::timeout(app.config.wait, app.slots.clone().acquire_owned()).await {
+        Ok(slot) => slot.map_err(|_| Refused::Draining),
+        Err(_) => Err(Refused::TooMany),
+    }
 }
 
 /// A call that waits for a place, counted as long as it does.
