@@ -189,18 +189,19 @@ impl Drop for Waiting<'_> {
 pub async fn claimed(app: &App, claimed: Claimed) -> Result<Run, Error> {
     let version: VersionId = claimed.version;
     let program = app.programs.version(&*app.store, version).await?;
-    let inputs = Value::from_json(&claimed.inputs).map_err(Error::new)?;
-    let Value::Record(inputs) = inputs else {
-        return Err(Error::new("a run's inputs are no record"));
-    };
-    let variables = inputs
-        .iter()
-        .map(|(name, value)| (Name::new(name.clone()), value.clone()));
+    let inputs = engine::json::record(&claimed.inputs).map_err(Error::new)?;
+    let function = program.plan.functions.get(claimed.function.as_str());
+    let function = function.ok_or_else(|| Error::new("a run's function is not in its program"))?;
+    let variables = inputs.iter().map(|(name, value)| {
+        let name = Name::new(name.clone());
+        let value = function.restored(&name, value.clone());
+        (name, value)
+    });
     Ok(Run {
         id: claimed.id,
-        program,
-        function: claimed.function.as_str().into(),
+        function: function.name.clone(),
         variables: variables.collect(),
+        program,
         trigger: "webhook",
         created_at: claimed.created_at,
         begun: true,

@@ -225,10 +225,31 @@ impl Plan {
     }
 }
 
+impl Function {
+    /// A value that a run of this function started with, as it was before it was written as JSON, where
+    /// dates are text.
+    pub fn restored(&self, name: &Name, value: Value) -> Value {
+        let outputs = self.webhook.iter().flat_map(|hook| &hook.outputs);
+        let mut declared = outputs.chain(&self.inputs);
+        match declared.find(|parameter| parameter.name == *name) {
+            Some(parameter) => parameter.typed(value),
+            None => value,
+        }
+    }
+}
+
 impl Parameter {
     /// Its value when none is given.
     fn blank(&self) -> Value {
-        self.default.clone().unwrap_or_else(|| self.of.blank())
+        match &self.default {
+            Some(default) => self.typed(default.clone()),
+            None => self.of.blank(),
+        }
+    }
+
+    /// A value that fits its type, with that type: a date may still be text.
+    fn typed(&self, value: Value) -> Value {
+        self.of.check(value.clone()).unwrap_or(value)
     }
 
     fn read(&self, value: &Value) -> Result<Value, Refusal> {
@@ -249,6 +270,9 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::NoFunction(name, runnable) => {
                 write!(f, "There is no function `{}`.", cut(name))?;
+                if let Some(near) = nearest(name, runnable.iter().map(String::as_str)) {
+                    write!(f, " Did you mean `{near}`?")?;
+                }
                 match &runnable[..] {
                     [] => f.write_str(" The program has no function that can be run."),
                     names => write!(f, " The functions that can be run: {}.", listed(names)),
@@ -271,9 +295,6 @@ impl fmt::Display for Refusal {
                 let values = if *takes == 1 { "value" } else { "values" };
                 let were = if *given == 1 { "was" } else { "were" };
                 write!(f, "The function `{}` takes {takes} {values} in `variables`, and {given} {were} sent.", cut(name))
-                if let Some(near) = nearest(name, runnable.iter().map(String::as_str)) {
-                    write!(f, " Did you mean `{near}`?")?;
-                }
             }
             Refusal::Unfit(name, of, value) => {
                 write!(f, "The variable `{}` takes a {}, and `{}` is none.", cut(name), of.name(), cut(value))
