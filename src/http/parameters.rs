@@ -60,19 +60,20 @@ impl Parameters {
     /// # Errors
     /// The sentence that says what is wrong with the body.
     pub fn take_json(&mut self, body: &str, given: &mut Given) -> Result<(), String> {
-        let body = Value::from_json(body).map_err(|why| format!("The body is not JSON: {why}."))?;
-        let Value::Record(members) = body else {
-            return Err("The body must be a JSON object with the parameters in it.".to_owned());
-        };
-        for (name, value) in members.iter() {
+        let members = engine::json::members(body);
+        let members = members.map_err(|why| format!("The body is not JSON: {why}."))?;
+        let members = members.ok_or_else(|| {
+            "The body must be a JSON object with the parameters in it.".to_owned()
+        })?;
+        for (name, value) in members {
             match value {
-                Value::List(values) if &**name == "variables" => {
+                Value::List(values) if &*name == "variables" => {
                     values
                         .iter()
-                        .for_each(|value| self.take(name, value.clone(), given));
+                        .for_each(|value| self.take(&name, value.clone(), given));
                 }
                 Value::Nothing => {}
-                value => self.take(name, value.clone(), given),
+                value => self.take(&name, value, given),
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! JSON text read into values, exactly or not at all.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiter::{JsonError, JsonValue};
@@ -30,6 +31,24 @@ pub fn record(text: &str) -> Result<Record, String> {
             .map_err(|why| format!("`{name}`: {why}"))?;
     }
     Ok(Arc::unwrap_or_clone(record))
+}
+
+/// Reads JSON text that must be an object, and gives its members as they are written: a name that is
+/// written twice comes twice.
+///
+/// # Errors
+/// As [`Value::from_json`]. Other JSON than an object is no error; it gives nothing.
+pub fn members(text: &str) -> Result<Option<Vec<(Arc<str>, Value)>>, String> {
+    let json = JsonValue::parse(text.as_bytes(), false).map_err(|error| described(&error, text))?;
+    let JsonValue::Object(members) = json else {
+        return Ok(None);
+    };
+    let read = |(name, member): &(Cow<'_, str>, JsonValue<'_>)| {
+        let member = value(member.clone())?;
+        member.within_limits()?;
+        Ok((name.as_ref().into(), member))
+    };
+    members.iter().map(read).collect::<Result<_, _>>().map(Some)
 }
 
 fn described(error: &JsonError, text: &str) -> String {
