@@ -45,7 +45,7 @@ pub struct Failure {
     pub reason: Reason,
     /// Which step.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<At>,
+    pub at: Option<Box<At>>,
     /// For code, the traceback as its language prints it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceback: Option<String>,
@@ -105,12 +105,14 @@ impl Failure {
 
     /// The same in a step, unless a step inside it failed already.
     pub(crate) fn at(mut self, function: &Function, step: &Planned) -> Failure {
-        self.at.get_or_insert_with(|| At {
-            function: function.name.clone(),
-            step: step.number.clone(),
-            kind: step.kind.name,
-            line: self.line.unwrap_or(step.line),
-            column: self.line.map_or(step.column, |_| 1),
+        self.at.get_or_insert_with(|| {
+            Box::new(At {
+                function: function.name.clone(),
+                step: step.number.clone(),
+                kind: step.kind.name,
+                line: self.line.unwrap_or(step.line),
+                column: self.line.map_or(step.column, |_| 1),
+            })
         });
         self
     }
