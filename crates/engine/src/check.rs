@@ -452,7 +452,10 @@ impl<'n> Checker<'n> {
                 self.unknown(kind, key, properties);
             }
         }
-        self.defaults(properties, main, &mut settings);
+        if let Some(main) = main {
+            self.reader.named(properties, main, &mut settings);
+            self.reader.changed(kind, main, properties, &settings);
+        }
         if main.is_none() && required(schema, kind.main) {
             let about = own(kind.main)
                 .and_then(|schema| schema["description"].as_str())
@@ -467,41 +470,6 @@ impl<'n> Checker<'n> {
         self.reader
             .lacking(schema, &settings, node.place, kind.name);
         Some((settings, common))
-    }
-
-    /// Names the variables that a step makes without being told how: after the variable that is its
-    /// main setting, with the schema's `x-default` behind it.
-    fn defaults(
-        &mut self,
-        properties: Option<&'static Map<String, Json>>,
-        main: Option<&Node>,
-        settings: &mut Map<String, Json>,
-    ) {
-        let Some(main) = main.filter(|main| !matches!(main.content, Content::Record(_))) else {
-            return;
-        };
-        let variable = main.as_text().map(|text| text.trim()).and_then(|text| {
-            let mut visible = self.reader.visible.iter();
-            visible
-                .find(|(name, key)| &***name == text || &***key == text)
-                .map(|(name, _)| name)
-        });
-        for (setting, schema) in properties.into_iter().flatten() {
-            let Some(word) = schema["x-default"].as_str() else {
-                continue;
-            };
-            if settings.contains_key(setting) {
-                continue;
-            }
-            let name = variable.map_or(word.to_owned(), |variable| format!("{variable} {word}"));
-            settings.insert(setting.clone(), name.as_str().into());
-            let mark = Mark {
-                role: Role::Make,
-                name: name.into(),
-                place: main.place,
-            };
-            self.reader.marks.push(mark);
-        }
     }
 
     /// The schema of a kind's settings; where the kind has actions, that of the action chosen.

@@ -196,10 +196,7 @@ impl<'r> Cx<'r> {
 
     /// The variable that a setting names, if it is nothing but a variable.
     pub fn variable<T>(&self, input: &Input<T>) -> Option<Output> {
-        let crate::template::Template::Expr(expr) = &self.plan.inputs[input.at].0 else {
-            return None;
-        };
-        let key = expr.as_variable()?;
+        let key = self.plan.inputs[input.at].0.as_variable()?;
         let text = self.variables.name(key)?;
         Some(Output(Name {
             text,
@@ -224,6 +221,31 @@ impl<'r> Cx<'r> {
     /// Takes a variable's value out, to change it without a copy and set it again.
     pub fn take(&mut self, output: &Output) -> Option<Value> {
         Arc::make_mut(&mut self.variables).take(&output.0.key)
+    }
+
+    /// Changes the variable that a setting is, or, where `into` names one, gives that variable the
+    /// changed value. Other settings are to be read before. The schema of the setting says
+    /// `x-changes`, with the name of the setting that holds `into`.
+    ///
+    /// # Errors
+    /// The failure of the change, which then must have changed nothing; as [`Cx::get`]; a limit.
+    pub fn change<T: FromValue + Into<Value>, A>(
+        &mut self,
+        input: &Input<T>,
+        into: &Option<Output>,
+        change: impl FnOnce(&mut T) -> Result<A, Failure>,
+    ) -> Result<A, Failure> {
+        let variable = into.clone().or_else(|| self.variable(input));
+        let variable = variable.ok_or_else(|| Failure::new("there is no variable to change"))?;
+        let mut value = self.get(input)?;
+        if into.is_none() {
+            self.take(&variable);
+        }
+        let result = change(&mut value);
+        if result.is_ok() || into.is_none() {
+            self.set(&variable, value)?;
+        }
+        result
     }
 
     /// All variables as a record.

@@ -9,6 +9,7 @@ pub mod date;
 pub mod document;
 pub mod expr;
 pub mod field;
+mod implied;
 pub mod json;
 pub mod kind;
 pub mod language;

@@ -33,6 +33,14 @@ pub enum Piece {
 }
 
 impl Template {
+    /// The variable's expression name, if the setting is nothing but a variable.
+    pub fn as_variable(&self) -> Option<&Arc<str>> {
+        match self {
+            Template::Expr(expr) => expr.as_variable(),
+            _ => None,
+        }
+    }
+
     /// Its value with these variables.
     ///
     /// # Errors

@@ -159,12 +159,7 @@ impl Value {
     /// # Errors
     /// Which limit it passes, in words.
     pub fn within_limits(&self) -> Result<(), String> {
-        if self.size() > MAX_SIZE {
-            let mib = MAX_SIZE >> 20;
-            return Err(format!(
-                "the value is larger than {mib} MiB, the most one value may be"
-            ));
-        }
+        check_size(self.size())?;
         if self.depth() > MAX_DEPTH {
             return Err(format!("the value is nested more than {MAX_DEPTH} deep"));
         }
@@ -172,7 +167,26 @@ impl Value {
     }
 }
 
+/// Checks the size that a value is going to have, before it is built, against [`MAX_SIZE`].
+///
+/// # Errors
+/// That it passes the limit, in words.
+pub fn check_size(size: usize) -> Result<(), String> {
+    if size > MAX_SIZE {
+        let mib = MAX_SIZE >> 20;
+        return Err(format!(
+            "the value is larger than {mib} MiB, the most one value may be"
+        ));
+    }
+    Ok(())
+}
+
 impl List {
+    /// Its size in bytes as the limits count it; see [`MAX_SIZE`].
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
     /// Adds an item at the end.
     pub fn push(&mut self, item: Value) {
         self.size += item.size();
@@ -230,6 +244,18 @@ impl FromIterator<(Arc<str>, Value)> for Record {
 impl From<Record> for Value {
     fn from(record: Record) -> Value {
         Value::Record(Arc::new(record))
+    }
+}
+
+impl From<Arc<List>> for Value {
+    fn from(list: Arc<List>) -> Value {
+        Value::List(list)
+    }
+}
+
+impl From<Arc<str>> for Value {
+    fn from(text: Arc<str>) -> Value {
+        Value::Text(text)
     }
 }
 
