@@ -69,6 +69,9 @@ struct Checker<'n> {
     steps: usize,
 }
 
+/// A step as written: its kind, the value under the kind's name, and its other settings.
+type Written<'n> = (&'static Kind, Option<&'n Node>, &'n [(Key, Node)]);
+
 /// What the steps of a function are checked against.
 struct Inside {
     function: usize,
@@ -87,9 +90,7 @@ impl<'n> Checker<'n> {
             .map(|nested| (nested.at, nested))
             .collect();
         self.blocks.resize_with(self.reader.blocks, Vec::new);
-        let Some(functions) = read["functions"].as_object() else {
-            return None;
-        };
+        let functions = read["functions"].as_object()?;
         if functions.is_empty() {
             let problem = Problem::new(node.place, "the program has no function")
                 .help("give it one: `functions: {Main: {steps: []}}`");
@@ -374,10 +375,7 @@ impl<'n> Checker<'n> {
     }
 
     /// The kind of a step, the value under its name, and its other settings.
-    fn kind(
-        &mut self,
-        node: &'n Node,
-    ) -> Option<(&'static Kind, Option<&'n Node>, &'n [(Key, Node)])> {
+    fn kind(&mut self, node: &'n Node) -> Option<Written<'n>> {
         let kinds = self.kinds;
         let find = |name: &str| kinds.iter().find(|kind| kind.name == name);
         let (name, place, main, rest) = match &node.content {
