@@ -1,6 +1,7 @@
 //! What a variable can hold.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -164,6 +165,45 @@ impl Value {
             return Err(format!("the value is nested more than {MAX_DEPTH} deep"));
         }
         Ok(())
+    }
+}
+
+/// A value as a key: two are equal when the values are [the same](Value::same).
+#[derive(Debug)]
+pub struct Same<'v>(pub &'v Value);
+
+impl PartialEq for Same<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.same(other.0)
+    }
+}
+
+impl Eq for Same<'_> {}
+
+impl Hash for Same<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.0 {
+            Value::Nothing => 0.hash(state),
+            Value::Boolean(truth) => truth.hash(state),
+            Value::Integer(whole) => (*whole as f64).to_bits().hash(state),
+            Value::Float(float) => (float + 0.0).to_bits().hash(state),
+            Value::Text(text) => text.hash(state),
+            Value::Date(date) => date.moment().timestamp().hash(state),
+            Value::List(list) => list.iter().for_each(|item| Same(item).hash(state)),
+            Value::Record(record) => {
+                let member = |(name, value): (&Arc<str>, &Value)| {
+                    let mut hasher = DefaultHasher::new();
+                    (name, Same(value)).hash(&mut hasher);
+                    hasher.finish()
+                };
+                // The order of members does not count.
+                record
+                    .iter()
+                    .map(member)
+                    .fold(0, u64::wrapping_add)
+                    .hash(state);
+            }
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Every kind of step there is, one file each.
 
+mod bounds;
 pub mod break_;
 pub mod call;
 pub mod continue_;
 pub mod if_;
+pub mod list;
 pub mod loop_;
 pub mod print;
 pub mod python;
@@ -14,7 +16,7 @@ pub mod while_;
 use engine::kind::Kind;
 
 /// Every kind of step, in the order the reference shows them.
-pub static KINDS: [Kind; 10] = [
+pub static KINDS: [Kind; 11] = [
     // Logic
     Kind::of::<set::Set>(),
     Kind::of::<print::Print>(),
@@ -25,6 +27,8 @@ pub static KINDS: [Kind; 10] = [
     Kind::of::<continue_::Continue>(),
     Kind::of::<call::Call>(),
     Kind::of::<return_::Return>(),
+    // Values
+    Kind::of::<list::List>(),
     // Code
     Kind::of::<python::Python>(),
 ];
