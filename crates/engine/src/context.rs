@@ -31,6 +31,9 @@ pub trait Host: Send + Sync {
     /// Runs code of another language in a process of its own, and gives the outputs it made.
     fn code<'a>(&'a self, code: Code<'a>) -> Boxed<'a, Result<Record, Failure>>;
 
+    /// Lets a length of time pass.
+    fn sleep(&self, time: Duration) -> Boxed<'_, ()>;
+
     /// The time now.
     fn now(&self) -> Date;
 
@@ -320,6 +323,19 @@ impl<'r> Cx<'r> {
             self.make(name, value.clone())?;
         }
         Ok(())
+    }
+
+    /// Lets a length of time pass.
+    ///
+    /// # Errors
+    /// That the run's time is over, or that it is to stop.
+    pub async fn sleep(&self, time: Duration) -> Result<(), Failure> {
+        let host = self.host;
+        let slept = self.effect(async {
+            host.sleep(time).await;
+            Ok(Value::Nothing)
+        });
+        slept.await.map(drop)
     }
 
     /// The time now.

@@ -45,6 +45,10 @@ impl Host for Still {
         Box::pin(async { Err(Failure::new("no code runs here")) })
     }
 
+    fn sleep(&self, _: Duration) -> Boxed<'_, ()> {
+        Box::pin(async {})
+    }
+
     fn now(&self) -> Date {
         NOW.parse().unwrap()
     }
