@@ -11,12 +11,13 @@ pub mod print;
 pub mod python;
 pub mod return_;
 pub mod set;
+pub mod text;
 pub mod while_;
 
 use engine::kind::Kind;
 
 /// Every kind of step, in the order the reference shows them.
-pub static KINDS: [Kind; 11] = [
+pub static KINDS: [Kind; 12] = [
     // Logic
     Kind::of::<set::Set>(),
     Kind::of::<print::Print>(),
@@ -29,6 +30,7 @@ pub static KINDS: [Kind; 11] = [
     Kind::of::<return_::Return>(),
     // Values
     Kind::of::<list::List>(),
+    Kind::of::<text::Text>(),
     // Code
     Kind::of::<python::Python>(),
 ];
