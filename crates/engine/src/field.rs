@@ -135,6 +135,16 @@ impl Number {
     }
 }
 
+/// A number that is infinite or no number becomes nothing.
+impl From<Number> for Value {
+    fn from(number: Number) -> Value {
+        match number {
+            Number::Integer(whole) => Value::Integer(whole),
+            Number::Float(float) => Value::float(float).unwrap_or_default(),
+        }
+    }
+}
+
 impl FromValue for Number {
     const TYPE: &'static str = "number";
 

@@ -2,6 +2,7 @@
 
 mod bounds;
 pub mod break_;
+pub mod calculator;
 pub mod call;
 pub mod continue_;
 pub mod if_;
@@ -17,7 +18,7 @@ pub mod while_;
 use engine::kind::Kind;
 
 /// Every kind of step, in the order the reference shows them.
-pub static KINDS: [Kind; 12] = [
+pub static KINDS: [Kind; 13] = [
     // Logic
     Kind::of::<set::Set>(),
     Kind::of::<print::Print>(),
@@ -31,6 +32,7 @@ pub static KINDS: [Kind; 12] = [
     // Values
     Kind::of::<list::List>(),
     Kind::of::<text::Text>(),
+    Kind::of::<calculator::Calculator>(),
     // Code
     Kind::of::<python::Python>(),
 ];
