@@ -5,6 +5,7 @@ pub mod break_;
 pub mod calculator;
 pub mod call;
 pub mod continue_;
+pub mod date;
 pub mod if_;
 pub mod list;
 pub mod loop_;
@@ -18,7 +19,7 @@ pub mod while_;
 use engine::kind::Kind;
 
 /// Every kind of step, in the order the reference shows them.
-pub static KINDS: [Kind; 13] = [
+pub static KINDS: [Kind; 14] = [
     // Logic
     Kind::of::<set::Set>(),
     Kind::of::<print::Print>(),
@@ -33,6 +34,7 @@ pub static KINDS: [Kind; 13] = [
     Kind::of::<list::List>(),
     Kind::of::<text::Text>(),
     Kind::of::<calculator::Calculator>(),
+    Kind::of::<date::Date>(),
     // Code
     Kind::of::<python::Python>(),
 ];
