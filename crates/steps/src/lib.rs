@@ -1,5 +1,6 @@
 //! Every kind of step there is, one file each.
 
+pub mod assert;
 mod bounds;
 pub mod break_;
 pub mod calculator;
@@ -13,13 +14,14 @@ pub mod print;
 pub mod python;
 pub mod return_;
 pub mod set;
+pub mod sleep;
 pub mod text;
 pub mod while_;
 
 use engine::kind::Kind;
 
 /// Every kind of step, in the order the reference shows them.
-pub static KINDS: [Kind; 14] = [
+pub static KINDS: [Kind; 16] = [
     // Logic
     Kind::of::<set::Set>(),
     Kind::of::<print::Print>(),
@@ -30,6 +32,8 @@ pub static KINDS: [Kind; 14] = [
     Kind::of::<continue_::Continue>(),
     Kind::of::<call::Call>(),
     Kind::of::<return_::Return>(),
+    Kind::of::<assert::Assert>(),
+    Kind::of::<sleep::Sleep>(),
     // Values
     Kind::of::<list::List>(),
     Kind::of::<text::Text>(),
