@@ -1,4 +1,4 @@
-//! Positions in lists and texts, the size of results, and values in messages.
+//! Positions, sizes and numbers that are too large, and values in messages.
 
 use std::ops::Range;
 
@@ -28,6 +28,12 @@ pub(crate) fn range(start: Option<i64>, end: Option<i64>, length: usize) -> Rang
 /// Refuses a result of so many bytes if no value may be that large.
 pub(crate) fn size(bytes: usize) -> Result<(), Failure> {
     value::check_size(bytes).map_err(|why| Failure::new(why).because(Reason::Limit))
+}
+
+/// A number without its fraction, if it is not too large to be kept exactly.
+pub(crate) fn whole(number: f64) -> Option<i128> {
+    const END: f64 = (1u128 << 127) as f64;
+    (number.abs() < END).then_some(number as i128)
 }
 
 /// A value in a message, cut where it is long.

@@ -5,6 +5,7 @@ mod bounds;
 pub mod break_;
 pub mod calculator;
 pub mod call;
+pub mod cast;
 pub mod continue_;
 pub mod date;
 pub mod if_;
@@ -21,7 +22,7 @@ pub mod while_;
 use engine::kind::Kind;
 
 /// Every kind of step, in the order the reference shows them.
-pub static KINDS: [Kind; 16] = [
+pub static KINDS: [Kind; 17] = [
     // Logic
     Kind::of::<set::Set>(),
     Kind::of::<print::Print>(),
@@ -39,6 +40,7 @@ pub static KINDS: [Kind; 16] = [
     Kind::of::<text::Text>(),
     Kind::of::<calculator::Calculator>(),
     Kind::of::<date::Date>(),
+    Kind::of::<cast::Cast>(),
     // Code
     Kind::of::<python::Python>(),
 ];

@@ -3,8 +3,7 @@
 use engine::field::Number::{self, Float, Integer};
 use engine::run::Failure;
 
-/// Beyond this a floating-point number does not fit a whole one.
-const WHOLE: f64 = (1u128 << 127) as f64;
+use crate::bounds;
 
 pub(super) fn add(a: Number, b: Number) -> Result<Number, Failure> {
     either(a, b, i128::checked_add, |a, b| a + b)
@@ -127,10 +126,11 @@ pub(super) fn round(number: Number, places: i64) -> Result<Number, Failure> {
         return Ok(number);
     };
     let whole = moved(float, places).round();
-    Ok(match places {
-        0 if whole.abs() < WHOLE => Integer(whole as i128),
-        _ if whole.is_finite() => Float(moved(whole, -places)),
-        _ => number,
+    Ok(match bounds::whole(whole) {
+        Some(whole) if places == 0 => Integer(whole),
+        Some(_) => Float(moved(whole, -places)),
+        // So large a number has no decimal places.
+        None => number,
     })
 }
 
