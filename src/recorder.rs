@@ -289,6 +289,10 @@ impl Host for Recorder<'_> {
         })
     }
 
+    fn sleep(&self, time: Duration) -> Boxed<'_, ()> {
+        Box::pin(tokio::time::sleep(time))
+    }
+
     fn now(&self) -> Date {
         Date::Moment(Zoned::now())
     }

@@ -214,9 +214,9 @@ async fn a_time_limit_ends_the_whole_process_group() {
         "import subprocess\nchild = subprocess.Popen(['sleep', '1000'])\nopen({:?}, 'w').write(str(child.pid))\nprint('started')\nchild.wait()",
         pid.path()
     );
-    let app = TestApp::with(&[("p.yaml", &program(&code, ""))], &["--code-time", "1s"]).await;
+    let app = TestApp::with(&[("p.yaml", &program(&code, ""))], &["--code-time", "5s"]).await;
     let answer = app.api("program_id=1").await;
-    answer.is(504, r#"{"Error":"Main, step 1 (python): the code took longer than 1s; the step's `timeout` can give it more"}"#);
+    answer.is(504, r#"{"Error":"Main, step 1 (python): the code took longer than 5s; the step's `timeout` can give it more"}"#);
     let pid = std::fs::read_to_string(pid.path()).unwrap();
     assert!(gone(&pid), "process {pid} lives on");
 }
