@@ -2,10 +2,12 @@
 
 #![allow(dead_code, reason = "every test file uses some of it")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -249,6 +251,23 @@ impl TestServer {
         }
     }
 
+    /// A new connection, on which nothing is waited for longer than a test may take.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        let long = Some(Duration::from_secs(15));
+        stream.set_read_timeout(long).unwrap();
+        stream.set_write_timeout(long).unwrap();
+        stream
+    }
+
+    /// Sends bytes on a new connection, and gives all that comes back until the server closes it.
+    pub fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect();
+        // A server that has closed already does not take the rest.
+        let _ = stream.write_all(bytes.as_ref());
+        rest(&mut stream)
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
@@ -265,5 +284,16 @@ impl Drop for TestServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What comes on a connection until it is closed.
+pub fn rest(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => {
+            panic!("{error} after {}", String::from_utf8_lossy(&bytes))
+        }
+        _ => String::from_utf8(bytes).unwrap(),
     }
 }
