@@ -81,7 +81,7 @@ fn without_key(uri: &Uri, given: &mut Given) -> Option<Uri> {
     let mut rest = String::with_capacity(query.len());
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if decoded(name).as_deref() == Ok("api_key") {
+        if decoded(name).as_deref() == Some("api_key") {
             given.add(decoded(value).unwrap_or_default().into_owned());
             continue;
         }

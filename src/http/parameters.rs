@@ -45,12 +45,12 @@ impl Parameters {
     pub fn take_form(&mut self, form: &str, given: &mut Given) {
         for pair in form.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Ok(name) = decoded(name) else { continue };
+            let Some(name) = decoded(name) else { continue };
             match decoded(value) {
-                Ok(value) => self.take(&name, Value::text(&*value), given),
+                Some(value) => self.take(&name, Value::text(&*value), given),
                 // No key at all, which counts as another than the good one beside it.
-                Err(()) if name == "api_key" => given.add(String::new()),
-                Err(()) => self.flaw(&name),
+                None if name == "api_key" => given.add(String::new()),
+                None => self.flaw(&name),
             }
         }
     }
@@ -167,17 +167,14 @@ fn whole(text: &str) -> Option<u64> {
 }
 
 /// The text that a name or value of a query stands for: `+` and `%20` are blanks, what is no escape
-/// stays as it is written.
-///
-/// # Errors
-/// When it is no UTF-8.
-pub fn decoded(raw: &str) -> Result<Cow<'_, str>, ()> {
+/// stays as it is written. Nothing where it is no UTF-8.
+pub fn decoded(raw: &str) -> Option<Cow<'_, str>> {
     if !raw.contains(['+', '%']) {
-        return Ok(Cow::Borrowed(raw));
+        return Some(Cow::Borrowed(raw));
     }
     let blanks = raw.replace('+', " ");
     percent_decode_str(&blanks)
         .decode_utf8()
+        .ok()
         .map(|text| Cow::Owned(text.into_owned()))
-        .map_err(|_| ())
 }

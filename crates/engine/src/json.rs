@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiter::{JsonError, JsonValue};
 
+use crate::run::Values;
 use crate::value::{Record, Value};
 
 /// Reads JSON text; see [`Value::from_json`].
@@ -38,7 +39,7 @@ pub fn record(text: &str) -> Result<Record, String> {
 ///
 /// # Errors
 /// As [`Value::from_json`]. Other JSON than an object is no error; it gives nothing.
-pub fn members(text: &str) -> Result<Option<Vec<(Arc<str>, Value)>>, String> {
+pub fn members(text: &str) -> Result<Option<Values>, String> {
     let json = JsonValue::parse(text.as_bytes(), false).map_err(|error| described(&error, text))?;
     let JsonValue::Object(members) = json else {
         return Ok(None);
