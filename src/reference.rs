@@ -139,7 +139,7 @@ fn shown(example: &Example) -> String {
             "Afterwards:\n\n```yaml\n{}\n```\n",
             variables.trim_end()
         ),
-        Gives::Log([]) => write!(text, "Nothing is written to the log.\n"),
+        Gives::Log([]) => writeln!(text, "Nothing is written to the log."),
         Gives::Log(lines) => write!(text, "In the log:\n\n```text\n{}\n```\n", lines.join("\n")),
         Gives::Failure(message) => write!(text, "The step fails:\n\n```text\n{message}\n```\n"),
         Gives::Checked => Ok(()),

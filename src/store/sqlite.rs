@@ -214,7 +214,7 @@ impl Store for Sqlite {
     }
 
     fn queued(&self) -> Reply<'_, u64> {
-        self.read(|connection| sql::queued(connection))
+        self.read(sql::queued)
     }
 
     fn runs(&self, filter: Filter) -> Reply<'_, Vec<Summary>> {
@@ -234,11 +234,11 @@ impl Store for Sqlite {
     }
 
     fn keys(&self) -> Reply<'_, Vec<([u8; 32], i64)>> {
-        self.read(|connection| sql::keys(connection))
+        self.read(sql::keys)
     }
 
     fn check(&self) -> Reply<'_, ()> {
-        self.read(|connection| sql::check(connection))
+        self.read(sql::check)
     }
 
     fn close(&self) -> Reply<'_, ()> {
