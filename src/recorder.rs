@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::runs::Run;
-use crate::store::{End, State};
+use crate::store::{self, End, RunId, State, Store};
 use crate::{Error, now};
 
 /// The most lines a run's log keeps.
@@ -140,18 +140,33 @@ impl<'a> Recorder<'a> {
             log_lines,
             ended_at: now(),
         };
-        match *self.begun.lock().await {
-            true => self.app.store.finish(self.run.id, end).await?,
-            false => {
-                self.app
-                    .store
-                    .record(self.run.header(Some(self.started_at)), end)
-                    .await?
-            }
+        if !*self.begun.lock().await {
+            let run = self.run.header(Some(self.started_at));
+            return Ok(self.app.store.record(run, end).await?);
         }
-        Ok(())
+        let written = self.app.store.finish(self.run.id, end.clone()).await;
+        if written.is_err() {
+            tokio::spawn(persist(self.app.store.clone(), self.run.id, end));
+        }
+        Ok(written?)
     }
 }
+
+/// Writes the end of a run that the store knows as running until it can be written: nothing else would
+/// end the run before the server starts again.
+async fn persist(store: Arc<dyn Store>, id: RunId, end: End) {
+    loop {
+        tokio::time::sleep(AGAIN).await;
+        match store.finish(id, end.clone()).await {
+            Ok(()) => return tracing::info!(run = %id, "the outcome of a run is recorded now"),
+            Err(store::Error::Closed | store::Error::Conflict(_)) => return,
+            Err(_) => {}
+        }
+    }
+}
+
+/// How long after a failure the end of a run is written again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// An outcome as the store keeps it.
 fn recorded(outcome: &Outcome) -> (State, Option<String>, String) {
