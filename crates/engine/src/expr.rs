@@ -114,9 +114,7 @@ impl Expr {
             ErrorKind::UndefinedError => self.valueless(variables),
             ErrorKind::OutOfFuel => format!("`{}` takes too much work", self.source),
             kind => {
-                let what = error
-                    .detail()
-                    .map_or_else(|| kind.to_string(), str::to_owned);
+                let what = error.detail().map_or_else(|| kind.to_string(), reworded);
                 format!("`{}`: {what}", self.source)
             }
         }
@@ -137,6 +135,35 @@ impl Expr {
 impl fmt::Debug for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Expr({})", self.source)
+    }
+}
+
+/// What the library says of operands that do not fit, in the words of this language.
+fn reworded(detail: &str) -> String {
+    let parts = detail
+        .strip_prefix("tried to use ")
+        .and_then(|rest| rest.split_once(" operator on unsupported types "))
+        .and_then(|(operator, kinds)| Some((operator, kinds.split_once(" and ")?)));
+    match parts {
+        Some((operator, (a, b))) => {
+            format!("`{operator}` does not take {} and {}", kind(a), kind(b))
+        }
+        None => detail.to_owned(),
+    }
+}
+
+/// What we call a kind of value of the library.
+fn kind(theirs: &str) -> &str {
+    match theirs {
+        "undefined" => "a member that is not there",
+        "none" => "nothing",
+        "bool" => "a boolean",
+        "number" => "a number",
+        "string" => "a text",
+        "sequence" | "iterator" => "a list",
+        "map" => "a record",
+        "plain object" => "a date",
+        other => other,
     }
 }
 
