@@ -391,7 +391,7 @@ impl<'r> Cx<'r> {
     /// # Errors
     /// The failure of a step.
     pub async fn run(&mut self, block: &Block) -> Result<Flow, Failure> {
-        let plan = self.plan;
+        let (plan, steps) = (self.plan, self.steps);
         for step in plan.block(*block) {
             if step.common.disabled {
                 continue;
@@ -400,6 +400,10 @@ impl<'r> Cx<'r> {
                 Flow::Next => {}
                 flow => return Ok(flow),
             }
+        }
+        // A loop around nothing takes its turns as well.
+        if self.steps == steps && self.passes.is_multiple_of(TURN) {
+            turn().await;
         }
         Ok(Flow::Next)
     }
