@@ -195,6 +195,8 @@ async fn reload(app: Arc<App>, dir: PathBuf, folder: Watched, keys: Watched, fil
                 Err(error) => tracing::error!("the programs cannot be read: {error}"),
             },
             () = keys.changed() => match files.key() {
+                // Writing a file makes several events.
+                Ok(Some(key)) if app.keys.account(&key).is_some() => {}
                 Ok(Some(key)) => match app.keys.set(&key, OWNER, &*app.store).await {
                     Ok(()) => tracing::info!("the API key was read again"),
                     Err(error) => tracing::error!("the new API key cannot be used: {error}"),
