@@ -51,10 +51,11 @@ impl Terminal {
         }
     }
 
-    /// Writes a file in the folder where commands run.
+    /// Writes a file in the folder where commands run, in one go: the server may be watching.
     pub fn write(&self, name: &str, text: &str) {
-        let text = text.replace(ADDRESS, &self.address);
-        std::fs::write(self.working.join(name), text).unwrap();
+        let new = self.working.join(".new");
+        std::fs::write(&new, text.replace(ADDRESS, &self.address)).unwrap();
+        std::fs::rename(new, self.working.join(name)).unwrap();
     }
 
     /// The lines that a command writes. Of the server, which is also meant where there is no command,
