@@ -1,15 +1,22 @@
-//! `docs/reference` is what the code says.
+//! `docs/reference` is what the code says and does.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod http;
 
 use std::path::Path;
 
 use waystation::reference;
 
-#[test]
-fn the_committed_pages_are_those_that_the_code_makes() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_committed_pages_are_those_that_the_code_makes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
     let update = std::env::var_os("UPDATE").is_some();
+    let mut pages = reference::pages();
+    pages.push(("http.md".to_owned(), http::page().await));
     let mut stale = Vec::new();
-    for (name, text) in reference::pages() {
+    for (name, text) in pages {
         let path = folder.join(&name);
         if std::fs::read_to_string(&path).ok().as_ref() == Some(&text) {
             continue;

@@ -61,8 +61,12 @@ impl TestApp {
 
     /// Serves programs under settings given as flags.
     pub async fn with(programs: &[(&str, &str)], flags: &[&str]) -> TestApp {
+        TestApp::on(Arc::new(Sqlite::memory().unwrap()), programs, flags).await
+    }
+
+    /// Serves programs with a record that is kept in `store`.
+    pub async fn on(store: Arc<dyn Store>, programs: &[(&str, &str)], flags: &[&str]) -> TestApp {
         let folder = folder(programs);
-        let store: Arc<dyn Store> = Arc::new(Sqlite::memory().unwrap());
         let app = App::new(config(flags), store.clone(), Keys::forgotten().unwrap());
         app.keys.set(KEY, OWNER, &*store).await.unwrap();
         let report = app.programs.load(folder.path(), &*store).await.unwrap();
