@@ -13,6 +13,8 @@
 //!
 //! `UPDATE=1 cargo test --test guide` writes what commands show into the pages.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod terminal;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! `docs/reference` is what the code says and does.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
