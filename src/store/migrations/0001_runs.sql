@@ -11,9 +11,10 @@ CREATE TABLE versions (
     UNIQUE (account, program, hash)
 ) STRICT;
 
--- One row a run. A short run is inserted once, with its outcome; no index but the key is touched then.
+-- One row a run. A short run is inserted once, with its outcome; no index but the key's is touched then. Rows stand in
+-- the order they come, so that a new one is appended: as their own key they would be sorted in, page by page.
 CREATE TABLE runs (
-    id         BLOB PRIMARY KEY CHECK (length(id) = 16),
+    id         BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
     account    INTEGER NOT NULL,
     program    INTEGER NOT NULL,
     version    INTEGER NOT NULL REFERENCES versions (id),
@@ -32,7 +33,7 @@ CREATE TABLE runs (
     CHECK ((state IN ('queued', 'running')) = (ended_at IS NULL)),
     CHECK ((ended_at IS NULL) = (answer IS NULL)),
     CHECK (reason IS NULL OR state IN ('failed', 'cancelled'))
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX unfinished ON runs (state, id) WHERE ended_at IS NULL;
 
