@@ -277,13 +277,18 @@ impl<'n> Reader<'n> {
     fn plain(&mut self, kind: &str, schema: &Json, node: &Node, label: &str) -> Json {
         match (kind, &node.content) {
             ("boolean", Content::Boolean(truth)) => (*truth).into(),
-            ("integer", Content::Integer(number)) => match u64::try_from(*number) {
-                Ok(number) if number >= schema["minimum"].as_u64().unwrap_or(0) => number.into(),
-                _ => {
-                    self.wrong(node, label, "a whole number, 1 or greater");
-                    Json::Null
+            ("integer", Content::Integer(number)) => {
+                let least = schema["minimum"].as_u64().unwrap_or(0);
+                let most = schema["maximum"].as_u64().unwrap_or(u64::MAX);
+                match u64::try_from(*number) {
+                    Ok(number) if (least..=most).contains(&number) => return number.into(),
+                    Ok(number) if number > most => {
+                        self.wrong(node, label, &format!("a whole number up to {most}"));
+                    }
+                    _ => self.wrong(node, label, "a whole number, 1 or greater"),
                 }
-            },
+                Json::Null
+            }
             ("string", Content::Text(text)) => (&**text).into(),
             ("string", Content::Integer(_) | Content::Float(_)) => node.value().to_string().into(),
             _ => {
