@@ -96,6 +96,16 @@ fn of_field(field: &str, of: &str) -> Json {
     }
 }
 
+/// The word that a choice may be written as: the name of its one member, where that needs no settings.
+fn bare(variant: &Json) -> Option<Json> {
+    let members = variant["properties"].as_object()?;
+    let (name, settings) = members.iter().next().filter(|_| members.len() == 1)?;
+    let needs = settings["required"]
+        .as_array()
+        .is_some_and(|all| !all.is_empty());
+    (settings["type"] == "object" && !needs).then(|| json!({ "const": name }))
+}
+
 /// Schemas inside a schema, each as plain JSON Schema.
 fn nested(schema: &Json) -> Json {
     match schema {
@@ -115,6 +125,10 @@ fn nested(schema: &Json) -> Json {
             // A text may be written as a number in YAML.
             if plain.get("type").is_some_and(|of| of == "string") {
                 plain.insert("type".to_owned(), json!(["string", "number"]));
+            }
+            if let Some(Json::Array(variants)) = plain.get_mut("oneOf") {
+                let words: Vec<Json> = variants.iter().filter_map(bare).collect();
+                variants.extend(words);
             }
             Json::Object(plain)
         }
