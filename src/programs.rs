@@ -34,7 +34,14 @@ pub struct Served {
 pub struct Programs {
     served: RwLock<HashMap<u64, Arc<Served>>>,
     versions: RwLock<HashMap<VersionId, Arc<Served>>>,
-    texts: tokio::sync::Mutex<BTreeMap<PathBuf, String>>,
+    read: tokio::sync::Mutex<BTreeMap<PathBuf, Read>>,
+}
+
+/// A file as it was last read.
+struct Read {
+    text: String,
+    /// Whether it is not served because another file has its id.
+    waits: bool,
 }
 
 /// What reading a folder brought.
@@ -48,6 +55,25 @@ pub struct Report {
     pub gone: Vec<u64>,
     /// The folders that were read.
     pub folders: Vec<PathBuf>,
+}
+
+impl Report {
+    fn add(&mut self, accepted: Accepted) {
+        match accepted {
+            Accepted::Yes(served) => self.changed.push(served),
+            Accepted::No(problems) | Accepted::IdTaken(problems) => self.refused.push(problems),
+        }
+    }
+}
+
+/// What became of a file.
+enum Accepted {
+    /// It is served.
+    Yes(Arc<Served>),
+    /// It has problems: these, drawn.
+    No(String),
+    /// Another file has its id, which is a problem, drawn.
+    IdTaken(String),
 }
 
 impl Programs {
@@ -120,7 +146,7 @@ impl Programs {
     /// # Errors
     /// When the folder cannot be read or the store fails.
     pub async fn load(&self, dir: &Path, store: &dyn Store) -> Result<Report, Error> {
-        let mut texts = self.texts.lock().await;
+        let mut read = self.read.lock().await;
         let failed = |error| Error::new(format!("{}: {error}", dir.display()));
         let folders = folders(dir).map_err(failed)?;
         let files = files(&folders).map_err(failed)?;
@@ -128,6 +154,7 @@ impl Programs {
             folders,
             ..Report::default()
         };
+        read.retain(|path, _| files.contains(path));
         for path in &files {
             let Ok(text) = std::fs::read_to_string(path) else {
                 report.refused.push(format!(
@@ -136,17 +163,23 @@ impl Programs {
                 ));
                 continue;
             };
-            if texts.get(path) == Some(&text) {
+            if read.get(path).is_some_and(|known| known.text == text) {
                 continue;
             }
-            match self.accept(dir, path, &text, store).await? {
-                Ok(served) => report.changed.push(served),
-                Err(problems) => report.refused.push(problems),
-            }
-            texts.insert(path.clone(), text);
+            let accepted = self.accept(dir, path, &text, store).await?;
+            let waits = matches!(accepted, Accepted::IdTaken(_));
+            report.add(accepted);
+            read.insert(path.clone(), Read { text, waits });
         }
-        texts.retain(|path, _| files.contains(path));
         report.gone = self.drop_gone(&files);
+        // An id that was another file's may be free now.
+        for (path, file) in read.iter_mut().filter(|(_, file)| file.waits) {
+            let accepted = self.accept(dir, path, &file.text, store).await?;
+            file.waits = matches!(accepted, Accepted::IdTaken(_));
+            if !file.waits {
+                report.add(accepted);
+            }
+        }
         Ok(report)
     }
 
@@ -167,7 +200,7 @@ impl Programs {
         path: &Path,
         text: &str,
         store: &dyn Store,
-    ) -> Result<Result<Arc<Served>, String>, Error> {
+    ) -> Result<Accepted, Error> {
         let name = path.strip_prefix(dir).unwrap_or(path).display().to_string();
         let source = Source {
             name: name.into(),
@@ -175,7 +208,7 @@ impl Programs {
         };
         let plan = match Plan::check(&source, &KINDS) {
             Ok(plan) => plan,
-            Err(problems) => return Ok(Err(drawn(&problems, &source))),
+            Err(problems) => return Ok(Accepted::No(drawn(&problems, &source))),
         };
         if let Some(other) = self
             .get(plan.id)
@@ -191,9 +224,9 @@ impl Programs {
                 end: at + 2,
             };
             let problem = Problem::new(place, message).help("give this program another id");
-            return Ok(Err(drawn(&[problem], &source)));
+            return Ok(Accepted::IdTaken(drawn(&[problem], &source)));
         }
-        Ok(Ok(self.serve(plan, path, store).await?))
+        Ok(Accepted::Yes(self.serve(plan, path, store).await?))
     }
 
     /// Serves a program in place of what `path` held before; its text becomes a version in the store.

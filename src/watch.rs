@@ -51,12 +51,13 @@ impl Watched {
         })
     }
 
-    /// Watches the files in these folders, and no others from now on. What is in a folder inside one of
-    /// them is not watched, unless that one is named too.
+    /// Watches the files in these folders, and no others from now on, and says whether there are some among
+    /// them that were not watched before. What is in a folder inside one of them is not watched, unless
+    /// that one is named too.
     ///
     /// # Errors
     /// When one of them cannot be watched.
-    pub fn follow(&self, folders: impl IntoIterator<Item = PathBuf>) -> Result<(), Error> {
+    pub fn follow(&self, folders: impl IntoIterator<Item = PathBuf>) -> Result<bool, Error> {
         let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
         let (watcher, known) = &mut *watching;
         let folders: BTreeSet<PathBuf> = folders.into_iter().collect();
@@ -64,14 +65,13 @@ impl Watched {
             // The system has forgotten a folder that was deleted by itself.
             let _ = watcher.unwatch(gone);
         }
-        known.retain(|folder| folders.contains(folder));
-        for folder in folders {
-            if !known.contains(&folder) {
-                watch(watcher, &folder)?;
-                known.insert(folder);
-            }
+        // A folder may have been deleted and made again, so those that are known are watched anew.
+        for folder in &folders {
+            watch(watcher, folder)?;
         }
-        Ok(())
+        let more = !folders.is_subset(known);
+        *known = folders;
+        Ok(more)
     }
 
     /// Waits for a change, and until the changes that come with it are made.
