@@ -5,6 +5,7 @@ mod completions;
 mod key;
 mod logs;
 mod new;
+mod output;
 mod run;
 mod runs;
 mod serve;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use self::output::note;
 use crate::store::sqlite::Sqlite;
 use crate::store::{RECORD, Store};
 use crate::{Error, config};
@@ -92,19 +94,25 @@ pub fn run() -> ExitCode {
         Command::Completions(command) => command.run(),
     };
     done.unwrap_or_else(|error| {
-        anstream::eprintln!("error: {error}");
+        note(format_args!("error: {error}"));
         ExitCode::from(3)
     })
 }
 
-/// The command line as `clap` knows it.
+/// The command line as `clap` knows it. `run` takes every setting, as it takes the environment of a
+/// server, and shows those that concern a run.
 pub fn command() -> clap::Command {
-    Cli::command()
+    Cli::command().mut_subcommand("run", |run| {
+        run.mut_args(|arg| match run::concerns(arg.get_id().as_str()) {
+            true => arg,
+            false => arg.hide(true),
+        })
+    })
 }
 
 /// Reads the arguments; a settings file, if one is named, gives the defaults.
 fn parse() -> Result<Cli, ExitCode> {
-    let mut command = Cli::command();
+    let mut command = command();
     let first = command.clone().ignore_errors(true).get_matches();
     let file = first
         .subcommand_matches("serve")
@@ -118,7 +126,7 @@ fn parse() -> Result<Cli, ExitCode> {
             })
         });
         if let Some(message) = wrong {
-            anstream::eprintln!("error: {message}");
+            note(format_args!("error: {message}"));
             return Err(ExitCode::from(2));
         }
     }

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Command};
+use clap::error::ContextKind;
+use clap::{Arg, Args, Command};
 
 use crate::http::listen::Limits;
 
@@ -149,11 +150,12 @@ pub struct Config {
     )]
     pub api_key: Option<String>,
 
-    /// What the server writes about itself: error, warn, info, debug or trace
+    /// What the server writes about itself
     #[arg(
         long,
         env = "WAYSTATION_LOG",
         default_value = "info",
+        value_parser = ["error", "warn", "info", "debug", "trace"],
         value_name = "LEVEL"
     )]
     pub log: String,
@@ -230,14 +232,10 @@ pub fn with_file(command: Command, file: &Path) -> Result<Command, String> {
     let table: toml::Table = text.parse().map_err(|error| format!("{shown}: {error}"))?;
     let mut command = command;
     for (name, value) in table {
-        let known: Vec<String> = command
-            .get_arguments()
-            .map(|arg| arg.get_id().to_string())
-            .collect();
-        let id = name.replace('-', "_");
-        if !known.contains(&id) {
-            let near = engine::problem::nearest(&id, known.iter().map(String::as_str));
-            let help = near
+        let known: Vec<&str> = command.get_arguments().filter_map(setting).collect();
+        let flag = name.replace('_', "-");
+        if !known.contains(&&*flag) {
+            let help = engine::problem::nearest(&flag, known)
                 .map(|near| format!("; did you mean `{near}`?"))
                 .unwrap_or_default();
             return Err(format!("{shown}: there is no setting `{name}`{help}"));
@@ -246,7 +244,33 @@ pub fn with_file(command: Command, file: &Path) -> Result<Command, String> {
             toml::Value::String(text) => text,
             other => other.to_string(),
         };
-        command = command.mut_arg(id, |arg| arg.default_value(value));
+        fits(&command, &flag, &value).map_err(|why| format!("{shown}: `{name}`: {why}"))?;
+        command = command.mut_arg(flag.replace('-', "_"), |arg| arg.default_value(value));
     }
     Ok(command)
+}
+
+/// What a flag is called in a settings file, if it is a setting.
+fn setting(arg: &Arg) -> Option<&str> {
+    arg.get_long().filter(|name| *name != "config")
+}
+
+/// Whether a flag takes a value.
+fn fits(command: &Command, flag: &str, value: &str) -> Result<(), String> {
+    let flag = format!("--{flag}={value}");
+    let tried = command.clone().try_get_matches_from(["serve", &*flag]);
+    // What another setting has from the environment is not judged here.
+    let Some(error) = tried.err().filter(|error| blames(error, &flag)) else {
+        return Ok(());
+    };
+    Err(match std::error::Error::source(&error) {
+        Some(why) => why.to_string(),
+        None => format!("it cannot be `{value}`"),
+    })
+}
+
+fn blames(error: &clap::Error, flag: &str) -> bool {
+    let name = flag.split('=').next().unwrap_or_default();
+    let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+    argument.is_some_and(|argument| argument.split(' ').next() == Some(name))
 }

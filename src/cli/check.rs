@@ -8,6 +8,7 @@ use engine::plan::Plan;
 use engine::problem::{Place, Problem, Source};
 use steps::KINDS;
 
+use super::output::{self, note};
 use super::{Done, WELL, counted, failed, program_files, read};
 
 /// Show everything that is wrong with programs
@@ -37,19 +38,22 @@ impl Check {
                 if self.json {
                     all.push(serde_json::to_value(problem.shown(&source)).unwrap_or_default());
                 } else {
-                    anstream::eprintln!("{}", problem.drawn(&source));
+                    note(problem.drawn(&source));
                 }
             }
         }
         if self.json {
-            anstream::println!("{}", serde_json::Value::Array(all));
+            output::line(serde_json::Value::Array(all))?;
         } else {
             let what = if count == 0 {
                 "no problems".to_owned()
             } else {
                 counted(count, "problem")
             };
-            anstream::eprintln!("{} checked, {what}", counted(files.len(), "program"));
+            note(format_args!(
+                "{} checked, {what}",
+                counted(files.len(), "program")
+            ));
         }
         Ok(if count == 0 { WELL } else { failed() })
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 use clap_complete::Shell;
 
-use super::{Done, WELL};
+use super::{Done, WELL, output};
 
 /// Write a completion script for a shell
 ///
@@ -16,12 +16,9 @@ pub struct Completions {
 
 impl Completions {
     pub(super) fn run(self) -> Done {
-        clap_complete::generate(
-            self.shell,
-            &mut super::command(),
-            "waystation",
-            &mut std::io::stdout(),
-        );
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut super::command(), "waystation", &mut script);
+        output::text(String::from_utf8_lossy(&script))?;
         Ok(WELL)
     }
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use clap::{Args, Subcommand};
 
+use super::output::{self, note};
 use super::{Data, Done, WELL, failed};
 use crate::Error;
 use crate::keys::{self, Files};
@@ -42,7 +43,7 @@ impl Key {
 fn show(files: &Files) -> Done {
     match files.key()? {
         Some(key) => {
-            anstream::println!("{key}");
+            output::line(key)?;
             Ok(WELL)
         }
         None => {
@@ -55,14 +56,17 @@ fn show(files: &Files) -> Done {
 }
 
 fn reset(files: &Files, yes: bool) -> Done {
-    if files.key()?.is_some() && !yes && !confirmed()? {
-        anstream::eprintln!("the key stays as it is");
+    let had_one = files.key_path().exists();
+    if had_one && !yes && !confirmed()? {
+        note("the key stays as it is");
         return Ok(failed());
     }
     let key = keys::made()?;
     files.set_key(&key)?;
-    anstream::println!("{key}");
-    anstream::eprintln!("the old key no longer works; a running server knows the new one at once");
+    output::line(key)?;
+    if had_one {
+        note("the old key no longer works; a running server knows the new one at once");
+    }
     Ok(WELL)
 }
 
@@ -72,10 +76,9 @@ fn confirmed() -> Result<bool, Error> {
             "every caller with the old key will be refused; add `--yes` if that is meant",
         ));
     }
-    anstream::eprint!(
-        "Every caller with the old key will be refused from now on. Make a new key? [y/N] "
-    );
-    let _ = std::io::stderr().flush();
+    let question =
+        "Every caller with the old key will be refused from now on. Make a new key? [y/N] ";
+    let _ = std::io::stderr().write_all(question.as_bytes());
     let mut answer = String::new();
     std::io::stdin()
         .lock()

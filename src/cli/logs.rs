@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Deserialize;
 
+use super::output::note;
 use super::runs::{coloured, took};
 use super::{Data, Done, WELL, failed, record, runtime};
 use crate::Error;
@@ -96,11 +97,11 @@ impl Logs {
             .ended_at
             .zip(about.started_at)
             .map(|(end, start)| format!(" after {}", took(end - start)));
-        anstream::eprintln!(
+        note(format_args!(
             "run {id} {}{}",
             coloured(about.state),
             time.unwrap_or_default()
-        );
+        ));
         Ok(match about.state {
             State::Failed | State::Cancelled => failed(),
             _ => WELL,

@@ -1,11 +1,12 @@
 //! `waystation new`: a program file to begin with.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::output::{self, note};
 use super::{Done, WELL};
 use crate::{Error, programs};
 
@@ -22,15 +23,7 @@ pub struct New {
 impl New {
     pub(super) fn run(self) -> Done {
         let name = self.name.trim();
-        let stem: String = name
-            .to_lowercase()
-            .chars()
-            .map(|c| if c.is_alphanumeric() { c } else { '-' })
-            .collect();
-        let stem = stem.trim_matches('-');
-        if stem.is_empty() {
-            return Err(Error::new("a program's name needs a letter or a digit"));
-        }
+        let stem = stem(name)?;
         let path = self.dir.join(format!("{stem}.yaml"));
         let shown = path
             .strip_prefix("./")
@@ -40,18 +33,38 @@ impl New {
         let failed = |error: std::io::Error| Error::new(format!("{shown}: {error}"));
         let files = programs::folders(&self.dir)
             .and_then(|folders| programs::files(&folders))
-            .map_err(failed)?;
+            .map_err(|error| Error::new(format!("{}: {error}", self.dir.display())))?;
         let id = files.iter().filter_map(|file| id(file)).max();
-        let text = text(id.unwrap_or(0) + 1, name);
+        let text = text(id.unwrap_or(0).saturating_add(1), name);
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .open(&path)
-            .map_err(failed)?;
+            .map_err(|error| match error.kind() {
+                ErrorKind::AlreadyExists => Error::new(format!("{shown} is there already")),
+                _ => failed(error),
+            })?;
         file.write_all(text.as_bytes()).map_err(failed)?;
-        anstream::println!("{shown}");
-        anstream::eprintln!("try it: waystation run {shown} Ann");
+        output::line(&shown)?;
+        note(format_args!("try it: waystation run {shown} Ann"));
         Ok(WELL)
+    }
+}
+
+/// The name of a program's file: its letters and digits, and dashes for what is between them.
+fn stem(name: &str) -> Result<String, Error> {
+    if name.chars().any(char::is_control) {
+        return Err(Error::new("a program's name is one line of text"));
+    }
+    let lower = name.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric());
+    let stem = words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join("-");
+    match stem.is_empty() {
+        true => Err(Error::new("a program's name needs a letter or a digit")),
+        false => Ok(stem),
     }
 }
 

@@ -10,6 +10,7 @@ use engine::run::{Failure, Outcome};
 use engine::value::Value;
 use steps::KINDS;
 
+use super::output::{self, note};
 use super::{Done, WELL, failed, read, runtime};
 use crate::Error;
 use crate::app::App;
@@ -28,6 +29,7 @@ pub struct Run {
     /// The program file
     file: PathBuf,
     /// The values
+    #[arg(allow_negative_numbers = true)]
     values: Vec<String>,
     /// The function to run; the one with the webhook, or the main one, by default
     #[arg(long, value_name = "NAME")]
@@ -39,13 +41,21 @@ pub struct Run {
     config: Config,
 }
 
+/// Whether a flag of `run` concerns a run, and not only a server.
+pub(super) fn concerns(flag: &str) -> bool {
+    const OWN: [&str; 4] = ["file", "values", "function", "json"];
+    const OF_RUNS: [&str; 4] = ["run_time", "max_steps", "max_passes", "max_calls"];
+    const OF_CODE: [&str; 2] = ["python", "code_time"];
+    OWN.contains(&flag) || OF_RUNS.contains(&flag) || OF_CODE.contains(&flag)
+}
+
 impl Run {
     pub(super) fn run(self) -> Done {
         let source = read(&self.file)?;
         let plan = match Plan::check(&source, &KINDS) {
             Ok(plan) => plan,
             Err(problems) => {
-                anstream::eprint!("{}", drawn(&problems, &source));
+                note(drawn(&problems, &source).trim_end());
                 return Ok(failed());
             }
         };
@@ -59,14 +69,17 @@ impl Run {
             by_webhook: false,
         };
         let watch = |stream: Stream, line: &str| match stream {
-            Stream::Note => anstream::eprintln!("note: {line}"),
-            _ => anstream::eprintln!("{line}"),
+            Stream::Note => note(format_args!("note: {line}")),
+            _ => note(line),
         };
         let outcome = runtime()?.block_on(once(self.config, plan, entry, Some(Box::new(watch))));
         match outcome? {
-            Ok(outcome) => Ok(shown(&source.name, outcome, self.json)),
+            Ok(outcome) => shown(&source.name, outcome, self.json),
             Err(refusal) => {
-                anstream::eprintln!("error: {refusal}");
+                if self.json {
+                    output::line(serde_json::json!({ "Error": refusal }))?;
+                }
+                note(format_args!("error: {refusal}"));
                 Ok(failed())
             }
         }
@@ -112,25 +125,27 @@ pub(super) async fn once(
 }
 
 /// Writes an outcome for people, or as JSON.
-fn shown(file: &str, outcome: Outcome, json: bool) -> std::process::ExitCode {
+fn shown(file: &str, outcome: Outcome, json: bool) -> Done {
     match outcome {
         Outcome::Succeeded(values) if json => {
             let result = serde_json::to_string(&values).unwrap_or_default();
-            anstream::println!(r#"{{"Success":"Program finished.","Result":{result}}}"#);
-            WELL
+            output::line(format_args!(
+                r#"{{"Success":"Program finished.","Result":{result}}}"#
+            ))?;
+            Ok(WELL)
         }
         Outcome::Succeeded(values) => {
             for (name, value) in values {
-                anstream::println!("{name}: {value}");
+                output::line(format_args!("{name}: {value}"))?;
             }
-            WELL
+            Ok(WELL)
         }
         Outcome::Failed(failure) | Outcome::Cancelled(failure) => {
             if json {
-                anstream::println!("{}", serde_json::json!({ "Error": failure.to_string() }));
+                output::line(serde_json::json!({ "Error": failure.to_string() }))?;
             }
-            anstream::eprint!("{}", told(file, &failure));
-            failed()
+            note(told(file, &failure));
+            Ok(failed())
         }
     }
 }
@@ -142,7 +157,7 @@ fn told(file: &str, failure: &Failure) -> String {
         None => "error: ".to_owned(),
     };
     format!(
-        "{}{place}{failure}\n",
+        "{}{place}{failure}",
         failure.traceback.as_deref().unwrap_or_default()
     )
 }

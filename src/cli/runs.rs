@@ -1,9 +1,11 @@
 //! `waystation runs`: the record of runs.
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::output::{self, note};
 use super::{Data, Done, WELL, record, runtime};
 use crate::Error;
 use crate::store::{Detail, Filter, RunId, State, Summary};
@@ -18,8 +20,8 @@ pub struct Runs {
     /// Only runs of this program
     #[arg(long, value_name = "ID")]
     program: Option<i64>,
-    /// Only runs in this state: queued, running, succeeded, failed or cancelled
-    #[arg(long)]
+    /// Only runs in this state
+    #[arg(long, value_parser = state())]
     state: Option<State>,
     /// Only runs older than this one
     #[arg(long, value_name = "RUN")]
@@ -34,6 +36,10 @@ pub struct Runs {
     data: Data,
 }
 
+fn state() -> impl TypedValueParser<Value = State> {
+    PossibleValuesParser::new(State::ALL.map(State::name)).try_map(|name| name.parse())
+}
+
 impl Runs {
     pub(super) fn run(self) -> Done {
         let store = record(&self.data.data)?;
@@ -42,8 +48,8 @@ impl Runs {
             let run = runtime.block_on(store.run(id))?;
             let run = run.ok_or_else(|| Error::new(format!("there is no run {id}")))?;
             match self.json {
-                true => anstream::println!("{}", detail_json(&run)),
-                false => anstream::print!("{}", detail(&run)),
+                true => output::line(detail_json(&run))?,
+                false => output::text(detail(&run))?,
             }
             return Ok(WELL);
         }
@@ -55,23 +61,26 @@ impl Runs {
         };
         let runs = runtime.block_on(store.runs(filter))?;
         match self.json {
-            true => anstream::println!("{}", serde_json::to_string(&runs).unwrap_or_default()),
-            false => table(&runs),
+            true => output::line(serde_json::to_string(&runs).unwrap_or_default())?,
+            false => table(&runs)?,
         }
         Ok(WELL)
     }
 }
 
-fn table(runs: &[Summary]) {
+/// How long the longest name of a state is.
+const WIDEST: usize = 9;
+
+fn table(runs: &[Summary]) -> Result<(), Error> {
     if runs.is_empty() {
-        anstream::eprintln!("no runs");
-        return;
+        note("no runs");
     }
     for run in runs {
-        anstream::println!(
-            "{}  {}  {:>9}  {:>8}  {} {}, {}",
+        output::line(format_args!(
+            "{}  {}  {:indent$}{}  {:>8}  {} {}, {}",
             run.id,
             clock(run.created_at),
+            "",
             coloured(run.state),
             run.ended_at
                 .zip(run.started_at)
@@ -79,8 +88,10 @@ fn table(runs: &[Summary]) {
             run.program,
             run.name,
             run.function,
-        );
+            indent = WIDEST - run.state.name().len(),
+        ))?;
     }
+    Ok(())
 }
 
 fn detail(run: &Detail) -> String {
@@ -130,9 +141,7 @@ pub(super) fn coloured(state: State) -> String {
         State::Failed | State::Cancelled => Red,
     };
     let style = colour.on_default();
-    format!("{style}{:>9}{style:#}", state.name())
-        .trim_start()
-        .to_owned()
+    format!("{style}{}{style:#}", state.name())
 }
 
 /// A moment as people read it, in the time zone of the machine.

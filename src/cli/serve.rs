@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
+use super::output::{self, note};
 use super::{Done, STACK, WELL};
 use crate::app::App;
 use crate::config::{Config, Size};
@@ -43,11 +44,8 @@ pub struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Done {
-        let filter = EnvFilter::try_new(&self.settings.log).map_err(|error| {
-            Error::new(format!("`{}` is no log level: {error}", self.settings.log))
-        })?;
         tracing_subscriber::fmt()
-            .with_env_filter(filter)
+            .with_env_filter(EnvFilter::new(&self.settings.log))
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .init();
@@ -63,9 +61,14 @@ impl Serve {
 }
 
 async fn serve(dir: &Path, config: Config) -> Done {
-    let (mut stop, mut again) = (Stop::new()?, Stop::new()?);
+    let mut stop = Stop::new()?;
+    let folders = programs::folders(dir)
+        .map_err(|error| Error::new(format!("{}: {error}", dir.display())))?;
     let files = Files::of(&config.data);
     let lock = own(&config.data)?;
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .map_err(|error| Error::new(format!("cannot listen on {}: {error}", config.listen)))?;
     let max_bytes = match config.max_data {
         Size::Bytes(bytes) => Some(bytes),
         Size::Unlimited => None,
@@ -87,18 +90,12 @@ async fn serve(dir: &Path, config: Config) -> Done {
     }
     let (folder, key_folder) = (Watched::new()?, Watched::new()?);
     key_folder.follow([files.folder().to_owned()])?;
-    folder.follow(
-        programs::folders(dir)
-            .map_err(|error| Error::new(format!("{}: {error}", dir.display())))?,
-    )?;
+    folder.follow(folders)?;
     let report = app.programs.load(dir, &*app.store).await?;
-    let listener = TcpListener::bind(&app.config.listen)
-        .await
-        .map_err(|error| Error::new(format!("cannot listen on {}: {error}", app.config.listen)))?;
     let address = listener
         .local_addr()
         .map_err(|error| Error::new(error.to_string()))?;
-    anstream::print!("{}", greeting(&app, dir, address, new_key.as_deref()));
+    output::text(greeting(&app, dir, address, new_key.as_deref()))?;
     tell(&report, true);
     let working = tokio::spawn(worker::work(app.clone()));
     let reloading = tokio::spawn(reload(
@@ -108,25 +105,23 @@ async fn serve(dir: &Path, config: Config) -> Done {
         key_folder,
         files,
     ));
-    let stopping = Notify::new();
-    let serving = http::listen::serve(
+    let stopping = Arc::new(Notify::new());
+    let told = stopping.clone();
+    let serving = tokio::spawn(http::listen::serve(
         listener,
         http::routes(app.clone()),
         app.config.limits(),
-        stopping.notified(),
+        async move { told.notified().await },
+    ));
+    stop.asked().await;
+    tracing::info!(
+        "stopping: no new runs, those at work have {:?}",
+        app.config.drain
     );
-    let drained = async {
-        stop.asked().await;
-        tracing::info!(
-            "stopping: no new runs, those at work have {:?}",
-            app.config.drain
-        );
-        stopping.notify_one();
-        runs::drain(&app, working).await;
-    };
+    stopping.notify_one();
     tokio::select! {
-        _ = async { tokio::join!(serving, drained) } => {}
-        () = async { again.asked().await; again.asked().await } => {
+        _ = async { tokio::join!(serving, runs::drain(&app, working)) } => {}
+        () = stop.asked() => {
             tracing::warn!("stopped at once: what was at work is closed as interrupted at the next start");
             return Ok(ExitCode::from(130));
         }
@@ -185,15 +180,11 @@ async fn key(
 async fn reload(app: Arc<App>, dir: PathBuf, folder: Watched, keys: Watched, files: Files) {
     loop {
         tokio::select! {
-            () = folder.changed() => match app.programs.load(&dir, &*app.store).await {
-                Ok(report) => {
-                    tell(&report, false);
-                    if let Err(error) = folder.follow(report.folders) {
-                        tracing::error!("{error}");
-                    }
+            () = folder.changed() => {
+                if let Err(error) = read_again(&app, &dir, &folder).await {
+                    tracing::error!("the programs cannot be read: {error}");
                 }
-                Err(error) => tracing::error!("the programs cannot be read: {error}"),
-            },
+            }
             () = keys.changed() => match files.key() {
                 // Writing a file makes several events.
                 Ok(Some(key)) if app.keys.account(&key).is_some() => {}
@@ -208,10 +199,22 @@ async fn reload(app: Arc<App>, dir: PathBuf, folder: Watched, keys: Watched, fil
     }
 }
 
+/// Reads the folder of programs, and once more as long as there are folders in it that were not watched
+/// while they were read.
+async fn read_again(app: &App, dir: &Path, folder: &Watched) -> Result<(), Error> {
+    loop {
+        let report = app.programs.load(dir, &*app.store).await?;
+        tell(&report, false);
+        if !folder.follow(report.folders)? {
+            return Ok(());
+        }
+    }
+}
+
 /// Says what reading the folder brought.
 fn tell(report: &Report, first: bool) {
     for problems in &report.refused {
-        anstream::eprintln!("{problems}");
+        note(problems);
     }
     if first {
         return;

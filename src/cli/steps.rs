@@ -3,7 +3,7 @@
 use clap::Args;
 use steps::KINDS;
 
-use super::{Done, WELL};
+use super::{Done, WELL, output};
 use crate::{Error, reference};
 
 /// Show the kinds of step, or everything about one
@@ -22,16 +22,15 @@ pub struct Steps {
 impl Steps {
     pub(super) fn run(self) -> Done {
         if self.schema {
-            anstream::println!("{}", reference::schema());
+            output::line(reference::schema())?;
             return Ok(WELL);
         }
         let Some(name) = &self.kind else {
             match self.json {
-                true => anstream::println!(
-                    "{}",
-                    serde_json::Value::from_iter(KINDS.iter().map(reference::kind_json))
-                ),
-                false => anstream::print!("{}", reference::kinds_listed()),
+                true => output::line(serde_json::Value::from_iter(
+                    KINDS.iter().map(reference::kind_json),
+                ))?,
+                false => output::text(reference::kinds_listed())?,
             }
             return Ok(WELL);
         };
@@ -44,8 +43,8 @@ impl Steps {
             Error::new(format!("`{name}` is not a kind of step; {help}"))
         })?;
         match self.json {
-            true => anstream::println!("{}", reference::kind_json(kind)),
-            false => anstream::print!("{}", reference::kind_page(kind)),
+            true => output::line(reference::kind_json(kind))?,
+            false => output::text(reference::kind_page(kind))?,
         }
         Ok(WELL)
     }

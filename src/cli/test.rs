@@ -11,6 +11,7 @@ use engine::run::Outcome;
 use engine::value::Value;
 use steps::KINDS;
 
+use super::output::{self, note};
 use super::{Done, WELL, counted, failed, program_files, read, runtime};
 use crate::Error;
 use crate::config::Config;
@@ -52,29 +53,35 @@ impl Test {
             let source = read(&path)?;
             let tested = runtime.block_on(tests(&source))?;
             if !self.json {
-                tested.iter().for_each(show);
+                tested.iter().try_for_each(show)?;
             }
             all.extend(tested);
         }
         let wrong = all.iter().filter(|tested| !tested.wrong.is_empty()).count();
         if self.json {
-            anstream::println!("{}", serde_json::to_string(&all).unwrap_or_default());
+            output::line(serde_json::to_string(&all).unwrap_or_default())?;
         } else {
-            anstream::eprintln!("{}, {wrong} failed", counted(all.len(), "test"));
+            note(format_args!(
+                "{}, {wrong} failed",
+                counted(all.len(), "test")
+            ));
         }
         Ok(if wrong == 0 { WELL } else { failed() })
     }
 }
 
-fn show(tested: &Tested) {
+fn show(tested: &Tested) -> Result<(), Error> {
     let Tested {
         program,
         test,
         wrong,
     } = tested;
     match wrong.is_empty() {
-        true => anstream::println!("ok      {program}: {test}"),
-        false => anstream::println!("FAILED  {program}: {test}\n{}", wrong.join("\n")),
+        true => output::line(format_args!("ok      {program}: {test}")),
+        false => output::line(format_args!(
+            "FAILED  {program}: {test}\n{}",
+            wrong.join("\n")
+        )),
     }
 }
 
