@@ -3,6 +3,8 @@
 //! The language is Jinja's, closed: it reaches the variables and the functions, filters and tests
 //! of [`crate::language`], nothing else, and its work is bounded.
 
+mod guard;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -74,7 +76,7 @@ impl Expr {
             ast::Expr::Var(var) => Code::Variable(var.id.into()),
             _ => Code::Compiled(
                 LANGUAGE
-                    .compile_expression_owned(source.to_owned())
+                    .compile_expression_owned(guard::guarded(source, &tree))
                     .map_err(|error| vec![syntax(source, &error)])?,
             ),
         };
@@ -113,6 +115,7 @@ impl Expr {
                 .cloned()
                 .ok_or_else(|| self.valueless(variables)),
             Code::Compiled(code) => {
+                language::begin();
                 let scope = minijinja::Value::from_dyn_object(variables.clone());
                 let value = code
                     .eval(scope)
@@ -133,7 +136,7 @@ impl Expr {
                 let what = error
                     .detail()
                     .map_or_else(|| kind.to_string(), str::to_owned);
-                format!("`{}`: {what}", self.source)
+                format!("`{}`: {}", self.source, told(what))
             }
         }
     }
@@ -153,6 +156,35 @@ impl Expr {
 impl fmt::Debug for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Expr({})", self.source)
+    }
+}
+
+/// What the library says about an operator, in the words of the language.
+fn told(what: String) -> String {
+    const KINDS: &[(&str, &str)] = &[
+        ("string", "a text"),
+        ("number", "a number"),
+        ("bool", "a boolean"),
+        ("sequence", "a list"),
+        ("iterator", "a list"),
+        ("map", "a record"),
+        ("none", "nothing"),
+        ("plain object", "a date"),
+        ("undefined", "what has no value"),
+    ];
+    let known = |kind: &str| KINDS.iter().find(|(name, _)| *name == kind);
+    let operands = what
+        .strip_prefix("tried to use ")
+        .and_then(|rest| rest.split_once(" operator on unsupported types "))
+        .and_then(|(sign, kinds)| Some((sign, kinds.split_once(" and ")?)));
+    if let Some((sign, (left, right))) = operands
+        && let Some(((_, left), (_, right))) = known(left).zip(known(right))
+    {
+        return format!("`{sign}` does not go with {left} and {right}");
+    }
+    match what.strip_prefix("unable to calculate ") {
+        Some(sum) => format!("{sum} cannot be calculated"),
+        None => what,
     }
 }
 
@@ -335,11 +367,20 @@ impl Walk {
 
     /// Checks a word that is given to a filter as a text.
     fn named(&mut self, what: &str, args: &[CallArg<'_>], at: usize, words: &'static [Word]) {
-        let Some(CallArg::Pos(ast::Expr::Const(name))) = args.get(at) else {
+        let Some(CallArg::Pos(arg)) = args.get(at) else {
             return;
         };
-        if let Some(text) = name.value.as_str() {
-            self.known(what, text, name.span(), words);
+        match arg {
+            ast::Expr::Const(name) if name.value.as_str().is_some() => {
+                let text = name.value.as_str().unwrap_or_default();
+                self.known(what, text, name.span(), words);
+            }
+            other => self.flaws.push(Flaw {
+                range: range(other.span()),
+                message: format!("the name of a {what} must stand here, in quotes"),
+                help: None,
+                syntax: false,
+            }),
         }
     }
 
