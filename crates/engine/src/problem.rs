@@ -86,7 +86,7 @@ impl Problem {
             column,
             message: &self.message,
             help: self.help.as_deref(),
-            source: source.line(line),
+            source: start_of(source.line(line)),
         }
     }
 
@@ -102,6 +102,14 @@ impl Problem {
 /// The longest word, in bytes, for which another is proposed, and the most words that are compared
 /// with it: comparing takes the product of the lengths.
 const MAX_COMPARED: (usize, usize) = (64, 1_000);
+
+/// The longest part of a line that JSON shows, in bytes.
+const MAX_LINE: usize = 1_000;
+
+/// A line, cut where it is very long.
+fn start_of(line: &str) -> &str {
+    &line[..line.floor_char_boundary(MAX_LINE)]
+}
 
 /// The one of `known` that `word` most likely stands for, if any is near enough.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -20,6 +20,9 @@ use crate::problem::{MAX_PROBLEMS, Place, Problem, Source, nearest};
 use crate::template::Template;
 use crate::value::Value;
 
+/// The most expressions a program may have.
+pub const MAX_EXPRESSIONS: usize = 20_000;
+
 /// What a name in a program is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -74,6 +77,8 @@ pub struct Reader<'n> {
     pub inputs: Vec<(Template, &'static str)>,
     /// The literals, by number.
     pub literals: Vec<Value>,
+    /// How many expressions there are.
+    pub expressions: usize,
     /// How many blocks of steps there are.
     pub blocks: usize,
     /// Names met since the last step was finished.
@@ -92,6 +97,7 @@ impl<'n> Reader<'n> {
             problems: Vec::new(),
             inputs: Vec::new(),
             literals: Vec::new(),
+            expressions: 0,
             blocks: 0,
             marks: Vec::new(),
             nested: Vec::new(),

@@ -306,9 +306,10 @@ impl<'t> Reader<'t> {
             return;
         }
         let line = self.text[..place.start].rfind('\n').map_or(0, |at| at + 1);
-        let braces = self.text[line..=place.start].rfind("{{");
-        self.noted(match braces {
-            Some(at) => fault::template(self.text, line + at, false),
+        let braces = self.text[line..place.end].match_indices("{{");
+        let before = |(at, _): &(usize, &str)| line + at <= place.start;
+        self.noted(match braces.take_while(before).last() {
+            Some((at, _)) => fault::template(self.text, line + at, false),
             None => Problem::new(place, "a name must be a text"),
         });
     }

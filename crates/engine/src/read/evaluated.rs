@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::written::Written;
-use super::{Reader, Role};
+use super::{MAX_EXPRESSIONS, Reader, Role};
 use crate::document::{Content, Key, Node};
 use crate::expr::{Expr, Flaw};
 use crate::field::duration;
@@ -67,6 +67,9 @@ impl<'n> Reader<'n> {
             };
             let start = text.len() - text.trim_start().len();
             return Template::Expr(self.used(Expr::variable(&name), &written, start));
+        }
+        if !self.room_for(&written) {
+            return Template::Text(Vec::new());
         }
         match Expr::compile(text) {
             Ok(expr) => return Template::Expr(self.used(expr, &written, 0)),
@@ -172,6 +175,9 @@ impl<'n> Reader<'n> {
             self.flawed(vec![flaw], written, 0);
             return None;
         }
+        if !self.room_for(written) {
+            return None;
+        }
         match Expr::compile(code) {
             Ok(expr) => Some(self.used(expr, written, at.start)),
             Err(flaws) => {
@@ -180,6 +186,16 @@ impl<'n> Reader<'n> {
                 None
             }
         }
+    }
+
+    /// Whether the program may have one more expression.
+    fn room_for(&mut self, written: &Written<'_>) -> bool {
+        self.expressions += 1;
+        if self.expressions == MAX_EXPRESSIONS + 1 {
+            let message = format!("the program has more than {MAX_EXPRESSIONS} expressions");
+            self.problem(Problem::new(written.place(0..0), message));
+        }
+        self.expressions <= MAX_EXPRESSIONS
     }
 
     /// Notes what an expression uses; `offset` is where it starts in the text.
