@@ -120,3 +120,37 @@ fn every_wrong_program_has_the_problems_beside_it() {
         differ.len()
     );
 }
+
+/// The limits that a program cannot meet in a test of its own, since tests run with the defaults.
+#[test]
+fn a_run_takes_so_many_steps_and_so_much_time() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("limits.yaml");
+    let text = "id: 1\nname: Limits\nfunctions:\n  Main:\n    steps:\n      - while: true\n        steps:\n          - print\n          - if: true\n            then: [print]\n";
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    for (flag, limit, sentence) in [
+        (
+            "--max-steps",
+            "9",
+            "Main, step 1.2.1 (print): the run took more than 9 steps",
+        ),
+        (
+            "--max-steps",
+            "10",
+            "Main, step 1.1 (print): the run took more than 10 steps",
+        ),
+        (
+            "--max-passes",
+            "3",
+            "Main, step 1 (while): the loops of this run made more than 3 passes",
+        ),
+        ("--run-time", "50ms", "the run took longer than 50ms"),
+    ] {
+        let ran = waystation("", &["run", "--json", flag, limit, file]);
+        let answer: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+        let error = answer["Error"].as_str().unwrap();
+        assert!(error.ends_with(sentence), "{error}");
+        assert_eq!(ran.status.code(), Some(1));
+    }
+}
