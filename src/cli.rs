@@ -40,7 +40,7 @@ const EXIT_CODES: &str = "Exit codes: 0 all is well; 1 a program has problems, a
 #[derive(Subcommand)]
 enum Command {
     Serve(Box<serve::Serve>),
-    Run(run::Run),
+    Run(Box<run::Run>),
     Check(check::Check),
     Test(test::Test),
     New(new::New),

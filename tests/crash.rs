@@ -6,6 +6,8 @@
 //! `CRASH_ROUNDS` sets how many times, 100 if it is not set. The lots are drawn from a seed that is printed;
 //! `CRASH_SEED` sets it.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::collections::{HashMap, HashSet};

@@ -1,5 +1,7 @@
 //! `examples`: every program is good, says what it is for, and passes its own tests.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Every kind of step: what holds for all of them, and their examples, run.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::collections::HashSet;

@@ -1,5 +1,7 @@
 //! The `python` step: what code sees, what it may give, and what becomes of it when it goes wrong.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::path::Path;

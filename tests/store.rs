@@ -1,5 +1,7 @@
 //! What every store promises, once for the record in memory and once for the one on disk.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::sync::Arc;
 
 use waystation::store::sqlite::{Options, Sqlite};

@@ -1,5 +1,7 @@
 //! A record that cannot be written for a while.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::time::{Duration, Instant};

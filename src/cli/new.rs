@@ -34,7 +34,7 @@ impl New {
         let files = programs::folders(&self.dir)
             .and_then(|folders| programs::files(&folders))
             .map_err(|error| Error::new(format!("{}: {error}", self.dir.display())))?;
-        let id = files.iter().filter_map(|file| id(file)).max();
+        let id = files.iter().filter_map(id).max();
         let text = text(id.unwrap_or(0).saturating_add(1), name);
         let mut file = OpenOptions::new()
             .write(true)

@@ -156,7 +156,7 @@ pub(super) fn clock(at: i64) -> String {
 pub(super) fn took(microseconds: i64) -> String {
     match microseconds {
         ..1_000 => format!("{microseconds} µs"),
-        ..1_000_000 => format!("{:.1} ms", microseconds as f64 / 1e3),
+        1_000..1_000_000 => format!("{:.1} ms", microseconds as f64 / 1e3),
         _ => format!("{:.1} s", microseconds as f64 / 1e6),
     }
 }

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -138,14 +139,20 @@ fn own(data: &Path) -> Result<File, Error> {
     std::fs::create_dir_all(data).map_err(failed)?;
     std::fs::set_permissions(data, Permissions::from_mode(0o700)).map_err(failed)?;
     let lock = File::create(data.join("lock")).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(_) => Err(Error::new(format!(
-            "{} is in use by another `waystation serve`",
-            data.display()
-        ))),
+    let until = Instant::now() + ENDING;
+    while lock.try_lock().is_err() {
+        if Instant::now() > until {
+            let message = "is in use by another `waystation serve`";
+            return Err(Error::new(format!("{} {message}", data.display())));
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
+    Ok(lock)
 }
+
+/// How long a server that was killed may still hold the data folder: a process that it was starting at
+/// that moment lets go of it only a little later.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// Settles which API key lets callers in, and gives it if it was made just now.
 async fn key(

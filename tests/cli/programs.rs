@@ -48,7 +48,7 @@ bad.yaml:7:20: there is no variable `Nme`
   |
 7 |       - print: '{{ Nme }}'
   |                    ^^^
-  = no variable has been made before this step
+  = a step before this one must make it
 ";
 
 const MISSING: &str = "error: none.yaml: No such file or directory (os error 2)\n";
@@ -83,7 +83,7 @@ fn check_gives_problems_as_json() {
         },
         {
             "file": "bad.yaml", "line": 7, "column": 20, "message": "there is no variable `Nme`",
-            "help": "no variable has been made before this step", "source": "      - print: '{{ Nme }}'"
+            "help": "a step before this one must make it", "source": "      - print: '{{ Nme }}'"
         }
     ]);
     assert_eq!(serde_json::from_str::<Json>(&ran.stdout).unwrap(), problems);
@@ -119,7 +119,7 @@ fn an_id_is_a_number_that_callers_can_send() {
     let command = TestCommand::new(&[("most.yaml", &most), ("more.yaml", &more)]);
     assert_eq!(command.run(&["check", "most.yaml"]).code, 0);
     let text =
-        "more.yaml:1:5: `id` takes a whole number up to 9223372036854775807, and this is a number
+        "more.yaml:1:5: `id` takes a whole number of 9223372036854775807 or less, and this is `9223372036854775808`
   |
 1 | id: 9223372036854775808
   |     ^^^^^^^^^^^^^^^^^^^
@@ -202,7 +202,7 @@ fn run_says_why_a_call_starts_nothing() {
     let refused = [
         (
             &["run", "good.yaml", "--function", "Othr"][..],
-            "There is no function `Othr`. The functions that can be run: `Main` and `Other`.",
+            "There is no function `Othr`. Did you mean `Other`? The functions that can be run: `Main` and `Other`.",
         ),
         (
             &["run", "good.yaml", "a", "1", "c"],
@@ -260,7 +260,7 @@ double quotes: line 1 column 2 (char 1) (line 3 of the code)";
     let ran = command.run(&["run", "failing.yaml", "--json"]);
     assert_eq!(ran.stdout, format!("{}\n", json!({ "Error": failure })));
 
-    let text = "failing.yaml:15:9: Values, step 1 (set): `1 / 0`: unable to calculate 1 / 0\n";
+    let text = "failing.yaml:15:9: Values, step 1 (set): `1 / 0`: 1 / 0 cannot be calculated\n";
     command
         .run(&["run", "failing.yaml", "--function", "Values"])
         .is(1, "", text);

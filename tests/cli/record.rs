@@ -141,7 +141,7 @@ result [[\"Half\",0.5]]",
         good.run
     );
     assert_eq!(run(&good.run), wanted);
-    let failure = r#"{"message":"`1 / Number`: unable to calculate 1 / 0","reason":"error","at":{"function":"Main","step":"2","kind":"set","line":9,"column":9}}"#;
+    let failure = r#"{"message":"`1 / Number`: 1 / 0 cannot be calculated","reason":"error","at":{"function":"Main","step":"2","kind":"set","line":9,"column":9}}"#;
     let shown = run(&bad.run);
     assert!(shown.ends_with(&format!("\nfailure {failure}")), "{shown}");
 

@@ -1,6 +1,7 @@
 //! What tests drive the product with: the application without a socket, the real binary, the real server.
 
 #![allow(dead_code, reason = "every test file uses some of it")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -258,7 +259,7 @@ impl TestServer {
     /// A new connection, on which nothing is waited for longer than a test may take.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).unwrap();
-        let long = Some(Duration::from_secs(15));
+        let long = Some(Duration::from_secs(60));
         stream.set_read_timeout(long).unwrap();
         stream.set_write_timeout(long).unwrap();
         stream

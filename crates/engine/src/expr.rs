@@ -3,6 +3,8 @@
 //! The language is Jinja's, closed: it reaches the variables and the functions, filters and tests
 //! of [`crate::language`], nothing else, and its work is bounded.
 
+mod guard;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,10 +13,14 @@ use minijinja::machinery::ast::{self, CallArg};
 use minijinja::machinery::{Span, parse_expr};
 use minijinja::{ErrorKind, Expression};
 
-use crate::language::{self, LANGUAGE};
+use crate::language::{self, LANGUAGE, Word};
 use crate::problem::nearest;
 use crate::value::Value;
 use crate::variables::{Name, Variables};
+
+/// The longest expression, in bytes. It bounds how deep its tree is, and so the stack that compiling it
+/// takes.
+pub const MAX_LENGTH: usize = 2_000;
 
 /// An expression, ready to be evaluated.
 pub struct Expr {
@@ -39,6 +45,8 @@ pub struct Flaw {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// Whether the text is no expression at all.
+    pub syntax: bool,
 }
 
 impl Expr {
@@ -48,6 +56,16 @@ impl Expr {
     /// Everything that is wrong with it: one syntax error, or all the words it uses that the
     /// language does not have.
     pub fn compile(source: &str) -> Result<Expr, Vec<Flaw>> {
+        if source.trim().is_empty() {
+            return Err(vec![flaw(source, "this expression is empty")]);
+        }
+        if source.len() > MAX_LENGTH {
+            let message = format!("this expression is longer than {MAX_LENGTH} bytes");
+            return Err(vec![Flaw {
+                help: Some("cut it in pieces, each kept in a variable by `set`".to_owned()),
+                ..flaw(source, &message)
+            }]);
+        }
         let tree = parse_expr(source).map_err(|error| vec![syntax(source, &error)])?;
         let mut walk = Walk::default();
         walk.expr(&tree);
@@ -58,7 +76,7 @@ impl Expr {
             ast::Expr::Var(var) => Code::Variable(var.id.into()),
             _ => Code::Compiled(
                 LANGUAGE
-                    .compile_expression_owned(source.to_owned())
+                    .compile_expression_owned(guard::guarded(source, &tree))
                     .map_err(|error| vec![syntax(source, &error)])?,
             ),
         };
@@ -97,6 +115,7 @@ impl Expr {
                 .cloned()
                 .ok_or_else(|| self.valueless(variables)),
             Code::Compiled(code) => {
+                language::begin();
                 let scope = minijinja::Value::from_dyn_object(variables.clone());
                 let value = code
                     .eval(scope)
@@ -114,8 +133,10 @@ impl Expr {
             ErrorKind::UndefinedError => self.valueless(variables),
             ErrorKind::OutOfFuel => format!("`{}` takes too much work", self.source),
             kind => {
-                let what = error.detail().map_or_else(|| kind.to_string(), reworded);
-                format!("`{}`: {what}", self.source)
+                let what = error
+                    .detail()
+                    .map_or_else(|| kind.to_string(), str::to_owned);
+                format!("`{}`: {}", self.source, told(what))
             }
         }
     }
@@ -138,50 +159,91 @@ impl fmt::Debug for Expr {
     }
 }
 
-/// What the library says of operands that do not fit, in the words of this language.
-fn reworded(detail: &str) -> String {
-    let parts = detail
+/// What the library says about an operator, in the words of the language.
+fn told(what: String) -> String {
+    const KINDS: &[(&str, &str)] = &[
+        ("string", "a text"),
+        ("number", "a number"),
+        ("bool", "a boolean"),
+        ("sequence", "a list"),
+        ("iterator", "a list"),
+        ("map", "a record"),
+        ("none", "nothing"),
+        ("plain object", "a date"),
+        ("undefined", "what has no value"),
+    ];
+    let known = |kind: &str| KINDS.iter().find(|(name, _)| *name == kind);
+    let operands = what
         .strip_prefix("tried to use ")
         .and_then(|rest| rest.split_once(" operator on unsupported types "))
-        .and_then(|(operator, kinds)| Some((operator, kinds.split_once(" and ")?)));
-    match parts {
-        Some((operator, (a, b))) => {
-            format!("`{operator}` does not take {} and {}", kind(a), kind(b))
-        }
-        None => detail.to_owned(),
+        .and_then(|(sign, kinds)| Some((sign, kinds.split_once(" and ")?)));
+    if let Some((sign, (left, right))) = operands
+        && let Some(((_, left), (_, right))) = known(left).zip(known(right))
+    {
+        return format!("`{sign}` does not go with {left} and {right}");
+    }
+    match what.strip_prefix("unable to calculate ") {
+        Some(sum) => format!("{sum} cannot be calculated"),
+        None => what,
     }
 }
 
-/// What we call a kind of value of the library.
-fn kind(theirs: &str) -> &str {
-    match theirs {
-        "undefined" => "a member that is not there",
-        "none" => "nothing",
-        "bool" => "a boolean",
-        "number" => "a number",
-        "string" => "a text",
-        "sequence" | "iterator" => "a list",
-        "map" => "a record",
-        "plain object" => "a date",
-        other => other,
+fn flaw(source: &str, message: &str) -> Flaw {
+    Flaw {
+        range: 0..source.len(),
+        message: message.to_owned(),
+        help: None,
+        syntax: true,
     }
 }
 
 fn syntax(source: &str, error: &minijinja::Error) -> Flaw {
-    let whole = 0..source.len();
+    let end = source.trim_end().len();
     let range = error
         .range()
-        .filter(|range| range.start < source.len())
-        .unwrap_or(whole);
+        .filter(|range| range.start < end)
+        .unwrap_or(0..source.len());
     let what = error.detail().unwrap_or("syntax error");
-    let help = match what {
-        _ if has_lone_equals(source) => Some("to compare, write `==`".to_owned()),
-        _ => None,
-    };
+    let what = what
+        .replace("end of input", "end")
+        .replace("expected expression", "expected an expression")
+        .replace(
+            "expected identifier or integer",
+            "expected a name or a number",
+        )
+        .replace("expected identifier", "expected a name")
+        .replace(
+            "template exceeds maximum recursion limits",
+            "it is nested too deep",
+        )
+        .replace(
+            "unexpected input after expression",
+            "something more follows here",
+        );
+    let help = advice(source, range.start).map(str::to_owned);
     Flaw {
-        range,
-        message: format!("this expression cannot be read: {what}"),
         help,
+        ..Flaw {
+            range,
+            ..flaw(source, &format!("this expression cannot be read: {what}"))
+        }
+    }
+}
+
+/// What somebody who is used to other languages should write in place of what stands at a byte.
+fn advice(source: &str, at: usize) -> Option<&'static str> {
+    let rest = source.get(at..).unwrap_or_default();
+    let after = [
+        ("&&", "write `and`"),
+        ("||", "write `or`"),
+        ("!", "write `not`"),
+        ("?", "write `this if condition else that`"),
+    ];
+    let known = after.iter().find(|(sign, _)| rest.starts_with(sign));
+    match known {
+        Some((_, help)) => Some(help),
+        None if source[..at].ends_with('|') && rest.starts_with('|') => Some("write `or`"),
+        None => has_lone_equals(source).then_some("to compare, write `==`"),
     }
 }
 
@@ -229,6 +291,14 @@ impl Walk {
             ast::Expr::Filter(filter) => {
                 filter.expr.iter().for_each(|expr| self.expr(expr));
                 self.known("filter", filter.name, filter.span(), language::FILTERS);
+                match filter.name {
+                    "map" => self.named("filter", &filter.args, 0, language::FILTERS),
+                    "select" | "reject" => self.named("test", &filter.args, 0, language::TESTS),
+                    "selectattr" | "rejectattr" => {
+                        self.named("test", &filter.args, 1, language::TESTS);
+                    }
+                    _ => {}
+                }
                 self.args(&filter.args);
             }
             ast::Expr::Test(test) => {
@@ -279,10 +349,15 @@ impl Walk {
                 let filter = language::FILTERS
                     .iter()
                     .find(|word| word.name == method.name);
+                let help = match filter {
+                    Some(word) => format!("there is a filter: `… | {}`", word.name),
+                    None => "filters do such work: `value | filter`".to_owned(),
+                };
                 self.flaws.push(Flaw {
                     range: range(call.span()),
                     message: format!("values have no methods, such as `{}()`", method.name),
-                    help: filter.map(|word| format!("there is a filter: `… | {}`", word.name)),
+                    help: Some(help),
+                    syntax: false,
                 });
             }
             other => self.expr(other),
@@ -290,15 +365,39 @@ impl Walk {
         self.args(&call.args);
     }
 
-    fn known(&mut self, what: &str, name: &str, span: Span, words: &'static [language::Word]) {
+    /// Checks a word that is given to a filter as a text.
+    fn named(&mut self, what: &str, args: &[CallArg<'_>], at: usize, words: &'static [Word]) {
+        let Some(CallArg::Pos(arg)) = args.get(at) else {
+            return;
+        };
+        match arg {
+            ast::Expr::Const(name) if name.value.as_str().is_some() => {
+                let text = name.value.as_str().unwrap_or_default();
+                self.known(what, text, name.span(), words);
+            }
+            other => self.flaws.push(Flaw {
+                range: range(other.span()),
+                message: format!("the name of a {what} must stand here, in quotes"),
+                help: None,
+                syntax: false,
+            }),
+        }
+    }
+
+    fn known(&mut self, what: &str, name: &str, span: Span, words: &'static [Word]) {
         if words.iter().any(|word| word.name == name) {
             return;
         }
         let near = nearest(name, words.iter().map(|word| word.name));
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the reference of expressions lists the {what}s"),
+        };
         self.flaws.push(Flaw {
             range: range(span),
-            message: format!("there is no {what} `{name}`"),
-            help: near.map(|near| format!("did you mean `{near}`?")),
+            message: format!("there is no {what} `{}`", crate::read::cut(name)),
+            help: Some(help),
+            syntax: false,
         });
     }
 }

@@ -20,9 +20,9 @@ impl<'n> Reader<'n> {
             return;
         }
         let text = main.as_text().map_or("", |text| text.trim());
-        let mut visible = self.visible.iter();
-        let variable = visible
-            .find(|(name, key)| &***name == text || &***key == text)
+        let exact = self.visible.get_key_value(text);
+        let variable = exact
+            .or_else(|| self.visible.iter().find(|(_, key)| &***key == text))
             .map(|(name, _)| name.clone());
         for (setting, schema) in properties.into_iter().flatten() {
             let Some(word) = schema["x-default"].as_str() else {
@@ -40,6 +40,7 @@ impl<'n> Reader<'n> {
                 role: Role::Make,
                 name: name.into(),
                 place: main.place,
+                given: None,
             });
         }
     }
@@ -72,6 +73,7 @@ impl<'n> Reader<'n> {
             role: Role::Make,
             name: name.clone(),
             place: main.place,
+            given: None,
         }));
     }
 

@@ -2,13 +2,20 @@
 //!
 //! The tables are the language: a word that is not in them is refused when a program is checked.
 
-use std::sync::{Arc, LazyLock};
+mod convert;
+mod work;
 
-use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
 use crate::date::Date;
-use crate::value::{List, MAX_DEPTH, Record, Value};
+use crate::value::{ITEM, MAX_SIZE, Value};
+
+pub(crate) use work::begin;
 
 /// How much work one evaluation may do, in the library's units: about one for each operation and each
 /// item that a filter touches.
@@ -255,6 +262,14 @@ pub const TESTS: &[Word] = &[
         ("'' is empty", "true"),
     ),
     word(
+        "eq",
+        "the same as another, for `selectattr` and its like; also `ne`, `gt`, `ge`, `lt` and `le`",
+        (
+            "[{'a':1},{'a':2}] | selectattr('a','eq',2) | list",
+            r#"[{"a":2}]"#,
+        ),
+    ),
+    word(
         "endingwith",
         "a text that ends with another",
         ("'abc' is endingwith 'c'", "true"),
@@ -271,17 +286,42 @@ pub const TESTS: &[Word] = &[
         ("1.0 is float", "true"),
     ),
     word(
+        "ge",
+        "greater than another, or the same",
+        ("[1,2,3] | select('ge',2) | list", "[2,3]"),
+    ),
+    word(
+        "gt",
+        "greater than another",
+        ("[1,2,3] | select('gt',2) | list", "[3]"),
+    ),
+    word(
         "in",
         "an item of a list, or a part of a text",
         ("1 is in [1,2]", "true"),
     ),
     word("integer", "a whole number", ("1 is integer", "true")),
     word(
+        "le",
+        "less than another, or the same",
+        ("[1,2,3] | select('le',2) | list", "[1,2]"),
+    ),
+    word(
         "like",
         "the same text without regard to case and outer blanks; for others, the same",
         ("' Yes' is like 'yes'", "true"),
     ),
+    word(
+        "lt",
+        "less than another",
+        ("[1,2,3] | select('lt',2) | list", "[1]"),
+    ),
     word("mapping", "a record", ("{} is mapping", "true")),
+    word(
+        "ne",
+        "not the same as another",
+        ("[1,2,3] | select('ne',2) | list", "[1,3]"),
+    ),
     word("none", "nothing", ("none is none", "true")),
     word("number", "a number", ("1 is number", "true")),
     word("odd", "an odd number", ("3 is odd", "true")),
@@ -316,6 +356,12 @@ pub(crate) static LANGUAGE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     language.set_fuel(Some(FUEL));
     language.set_debug(false);
     language.add_filter("folded", folded);
+    language.add_filter("join", join);
+    language.add_filter("string", shown);
+    // What these do is written into every expression; see `crate::expr::guard`.
+    language.add_filter("measured", measured);
+    language.add_filter("ordered", ordered);
+    language.add_filter("shown", shown);
     language.add_test("after", |a: minijinja::Value, b: minijinja::Value| {
         compared(a, b, |a, b| a > b)
     });
@@ -334,8 +380,73 @@ pub(crate) static LANGUAGE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     language
 });
 
+fn wrong(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, why)
+}
+
 fn ours(value: minijinja::Value) -> Result<Value, Error> {
-    Value::try_from(value).map_err(|why| Error::new(ErrorKind::InvalidOperation, why))
+    Value::try_from(value).map_err(wrong)
+}
+
+/// The value itself, if all of it comes to no more than a value may.
+fn measured(value: minijinja::Value) -> Result<minijinja::Value, Error> {
+    convert::measured(&value).map_err(wrong)?;
+    Ok(value)
+}
+
+/// The value itself, if it is less, greater or the same in relation to another.
+fn ordered(value: minijinja::Value, other: minijinja::Value) -> Result<minijinja::Value, Error> {
+    let kind = |value: &minijinja::Value| match value.kind() {
+        ValueKind::Iterable => ValueKind::Seq,
+        kind => kind,
+    };
+    let known = !matches!(
+        kind(&value),
+        ValueKind::None | ValueKind::Map | ValueKind::Undefined
+    );
+    if kind(&value) == kind(&other) && known {
+        return Ok(value);
+    }
+    if value.is_undefined() || other.is_undefined() {
+        return Err(ErrorKind::UndefinedError.into());
+    }
+    let (left, right) = (ours(value)?, ours(other)?);
+    Err(wrong(format!(
+        "{} and {} have no order",
+        left.described(),
+        right.described()
+    )))
+}
+
+/// The value as it stands inside text.
+fn shown(value: minijinja::Value) -> Result<minijinja::Value, Error> {
+    if value.is_undefined() {
+        return Err(ErrorKind::UndefinedError.into());
+    }
+    if value.as_str().is_some() {
+        return Ok(value);
+    }
+    Ok(ours(value)?.to_string().into())
+}
+
+/// The items of a list, or the characters of a text, as one text.
+fn join(items: minijinja::Value, between: Option<&str>) -> Result<String, Error> {
+    let mut text = String::new();
+    for (at, item) in items.try_iter()?.enumerate() {
+        if at > 0 {
+            text.push_str(between.unwrap_or_default());
+        }
+        match item.as_str() {
+            Some(item) => text.push_str(item),
+            None => {
+                let _ = write!(text, "{}", ours(item)?);
+            }
+        }
+        if text.len() > MAX_SIZE {
+            return Err(wrong("the text grows larger than a value may be"));
+        }
+    }
+    Ok(text)
 }
 
 fn folded(value: minijinja::Value) -> Result<minijinja::Value, Error> {
@@ -387,138 +498,24 @@ fn containing(whole: minijinja::Value, part: minijinja::Value) -> Result<bool, E
 }
 
 fn sharing(a: minijinja::Value, b: minijinja::Value) -> Result<bool, Error> {
-    match (ours(a)?, ours(b)?) {
-        (Value::List(a), Value::List(b)) => Ok(a.iter().any(|x| b.iter().any(|y| x.same(y)))),
-        (a, b) => {
-            let why = format!(
-                "lists share items, and these are {} and {}",
-                a.described(),
-                b.described()
-            );
-            Err(Error::new(ErrorKind::InvalidOperation, why))
+    let (a, b) = (ours(a)?, ours(b)?);
+    work::did((a.size() + b.size()) / ITEM).map_err(wrong)?;
+    match (a, b) {
+        (Value::List(a), Value::List(b)) => {
+            let mut known: HashMap<u64, Vec<&Value>> = HashMap::new();
+            for item in a.iter() {
+                known.entry(item.likeness()).or_default().push(item);
+            }
+            let same = |item: &Value| {
+                let alike = known.get(&item.likeness());
+                alike.is_some_and(|alike| alike.iter().any(|other| other.same(item)))
+            };
+            Ok(b.iter().any(same))
         }
-    }
-}
-
-impl From<&Value> for minijinja::Value {
-    fn from(value: &Value) -> minijinja::Value {
-        match value {
-            Value::Nothing => ().into(),
-            Value::Boolean(truth) => (*truth).into(),
-            Value::Integer(number) => match i64::try_from(*number) {
-                Ok(small) => small.into(),
-                Err(_) => (*number).into(),
-            },
-            Value::Float(number) => (*number).into(),
-            Value::Text(text) => text.clone().into(),
-            Value::Date(date) => minijinja::Value::from_dyn_object(date.clone()),
-            Value::List(list) => minijinja::Value::from_dyn_object(list.clone()),
-            Value::Record(record) => minijinja::Value::from_dyn_object(record.clone()),
-        }
-    }
-}
-
-impl TryFrom<minijinja::Value> for Value {
-    type Error = String;
-
-    fn try_from(value: minijinja::Value) -> Result<Value, String> {
-        let value = converted(&value, 0)?;
-        value.within_limits()?;
-        Ok(value)
-    }
-}
-
-fn converted(value: &minijinja::Value, depth: u32) -> Result<Value, String> {
-    if depth > MAX_DEPTH {
-        return Err(format!("the value is nested more than {MAX_DEPTH} deep"));
-    }
-    match value.kind() {
-        ValueKind::Undefined | ValueKind::None => Ok(Value::Nothing),
-        ValueKind::Bool => Ok(Value::Boolean(value.is_true())),
-        ValueKind::Number => number(value),
-        ValueKind::String => Ok(value.to_str().map_or(Value::Nothing, Value::Text)),
-        _ => container(value, depth),
-    }
-}
-
-fn number(value: &minijinja::Value) -> Result<Value, String> {
-    if value.is_integer() {
-        return i128::try_from(value.clone())
-            .map(Value::Integer)
-            .map_err(|_| "the number is too large to be kept exactly".to_owned());
-    }
-    let number = f64::try_from(value.clone()).map_err(|error| error.to_string())?;
-    Value::float(number).ok_or_else(|| "the result is no number".to_owned())
-}
-
-fn container(value: &minijinja::Value, depth: u32) -> Result<Value, String> {
-    if let Some(list) = value.downcast_object::<List>() {
-        return Ok(Value::List(list));
-    }
-    if let Some(record) = value.downcast_object::<Record>() {
-        return Ok(Value::Record(record));
-    }
-    if let Some(date) = value.downcast_object::<Date>() {
-        return Ok(Value::Date(date));
-    }
-    let wrong = || format!("{} is no value a variable can hold", value.kind());
-    match value.kind() {
-        ValueKind::Map => value
-            .try_iter()
-            .map_err(|_| wrong())?
-            .map(|key| {
-                let member = value.get_item(&key).map_err(|error| error.to_string())?;
-                Ok((key.to_string().into(), converted(&member, depth + 1)?))
-            })
-            .collect::<Result<Record, String>>()
-            .map(Value::from),
-        ValueKind::Seq | ValueKind::Iterable => value
-            .try_iter()
-            .map_err(|_| wrong())?
-            .map(|item| converted(&item, depth + 1))
-            .collect::<Result<Vec<_>, _>>()
-            .map(Value::list),
-        _ => Err(wrong()),
-    }
-}
-
-impl Object for List {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Seq
-    }
-
-    fn get_value(self: &Arc<Self>, key: &minijinja::Value) -> Option<minijinja::Value> {
-        self.get(key.as_usize()?).map(minijinja::Value::from)
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Seq(self.len())
-    }
-}
-
-impl Object for Record {
-    fn get_value(self: &Arc<Self>, key: &minijinja::Value) -> Option<minijinja::Value> {
-        self.get(key.as_str()?).map(minijinja::Value::from)
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.keys().map(|name| name.clone().into()).collect())
-    }
-}
-
-impl Object for Date {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn custom_cmp(
-        self: &Arc<Self>,
-        other: &minijinja::value::DynObject,
-    ) -> Option<std::cmp::Ordering> {
-        (**self).partial_cmp(other.downcast_ref::<Date>()?)
-    }
-
-    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
+        (a, b) => Err(wrong(format!(
+            "lists share items, and these are {} and {}",
+            a.described(),
+            b.described()
+        ))),
     }
 }

@@ -5,6 +5,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+/// The most problems that are looked for in a program.
+pub const MAX_PROBLEMS: usize = 300;
+/// The most problems of a program that are shown.
+pub const MAX_SHOWN: usize = 100;
+
+/// The byte order mark that some editors write at the start of a file.
+const MARK: char = '\u{feff}';
+
 /// A range of bytes in a program's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -78,7 +86,7 @@ impl Problem {
             column,
             message: &self.message,
             help: self.help.as_deref(),
-            source: source.line(line),
+            source: start_of(source.line(line)),
         }
     }
 
@@ -91,12 +99,31 @@ impl Problem {
     }
 }
 
+/// The longest word, in bytes, for which another is proposed, and the most words that are compared
+/// with it: comparing takes the product of the lengths.
+const MAX_COMPARED: (usize, usize) = (64, 1_000);
+
+/// The longest part of a line that JSON shows, in bytes.
+const MAX_LINE: usize = 1_000;
+
+/// A line, cut where it is very long.
+fn start_of(line: &str) -> &str {
+    &line[..line.floor_char_boundary(MAX_LINE)]
+}
+
 /// The one of `known` that `word` most likely stands for, if any is near enough.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = 1 + word.chars().count() / 4;
+    if word.len() > MAX_COMPARED.0 {
+        return None;
+    }
+    let length = word.chars().count();
+    let allowed = (1 + length / 4).min(length.saturating_sub(1));
     let folded = word.to_lowercase();
     known
         .into_iter()
+        .take(MAX_COMPARED.1)
+        .filter(|name| name.len() <= 2 * MAX_COMPARED.0)
+        .filter(|name| name.chars().count().abs_diff(length) <= allowed)
         .map(|name| {
             (
                 strsim::damerau_levenshtein(&folded, &name.to_lowercase()),
@@ -113,15 +140,19 @@ impl Source {
     pub fn position(&self, byte: usize) -> (usize, usize) {
         let before = &self.text[..self.floor(byte)];
         let start = before.rfind('\n').map_or(0, |at| at + 1);
-        (
-            before.matches('\n').count() + 1,
-            before[start..].chars().count() + 1,
-        )
+        (before.matches('\n').count() + 1, self.column(start, byte))
+    }
+
+    /// The column of a byte in the line that begins at another; a byte order mark is in none.
+    pub(crate) fn column(&self, line: usize, byte: usize) -> usize {
+        let before = &self.text[line..self.floor(byte).max(line)];
+        before.strip_prefix(MARK).unwrap_or(before).chars().count() + 1
     }
 
     /// A line by its number, from 1, without its end.
     pub fn line(&self, number: usize) -> &str {
-        self.text.lines().nth(number - 1).unwrap_or("")
+        let line = self.text.lines().nth(number - 1).unwrap_or("");
+        line.strip_prefix(MARK).unwrap_or(line)
     }
 
     fn floor(&self, byte: usize) -> usize {
@@ -136,6 +167,11 @@ impl Source {
 struct Drawn<'a> {
     problem: &'a Problem,
     source: &'a Source,
+}
+
+/// Whether a character would change how others are drawn.
+fn unseen(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | MARK)
 }
 
 /// The widest line drawn whole, in characters; a longer one is shown around the place.
@@ -158,23 +194,22 @@ impl fmt::Display for Drawn<'_> {
             .skip(skipped)
             .take(WIDTH)
             .collect();
-        let shown = shown.replace(|c: char| c.is_control(), " ");
+        let shown = shown.replace(unseen, " ");
         let marked = self.source.text[self.source.floor(self.problem.place.start)..]
             .lines()
             .next()
-            .unwrap_or("")
-            .chars()
-            .count();
+            .unwrap_or("");
         let length = self
             .problem
             .place
             .end
             .saturating_sub(self.problem.place.start);
-        let carets = "^".repeat(
-            length
-                .min(marked)
-                .clamp(1, WIDTH - (column - 1 - skipped).min(WIDTH - 1)),
-        );
+        let marked = marked
+            .char_indices()
+            .take_while(|(at, _)| *at < length)
+            .count();
+        let room = WIDTH.saturating_sub(column - 1 - skipped).max(1);
+        let carets = "^".repeat(marked.clamp(1, room));
         writeln!(f, "{:gutter$} |", "")?;
         writeln!(f, "{line} | {shown}")?;
         writeln!(

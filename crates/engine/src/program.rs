@@ -12,7 +12,7 @@ use crate::types::Type;
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// What callers send as `program_id`. Unique among the programs that are served together.
-    #[schemars(range(min = 1, max = i64::MAX))]
+    #[schemars(range(min = 1, max = 9_223_372_036_854_775_807_u64))]
     pub id: u64,
     /// What people call the program.
     pub name: String,

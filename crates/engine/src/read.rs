@@ -4,19 +4,24 @@
 //! Settings that are evaluated, steps inside and literals are kept aside and stand in the JSON as
 //! numbers; see [`crate::field`].
 
+mod evaluated;
+mod written;
+
+pub(crate) use written::Written;
+
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
 use crate::document::{Content, Key, Node};
-use crate::expr::{Expr, Flaw};
 use crate::field::duration;
-use crate::problem::{Place, Problem, Source};
-use crate::template::{Part, Piece, Template, parts};
+use crate::problem::{MAX_PROBLEMS, Place, Problem, Source, nearest};
+use crate::template::Template;
 use crate::value::Value;
-use crate::variables::Name;
+
+/// The most expressions a program may have.
+pub const MAX_EXPRESSIONS: usize = 20_000;
 
 /// What a name in a program is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,8 @@ pub struct Mark {
     pub name: Arc<str>,
     /// Where it stands.
     pub place: Place,
+    /// What is given under that name: the number of the setting, and where it stands.
+    pub given: Option<(usize, Place)>,
 }
 
 /// Steps met while reading, to be planned next.
@@ -70,6 +77,8 @@ pub struct Reader<'n> {
     pub inputs: Vec<(Template, &'static str)>,
     /// The literals, by number.
     pub literals: Vec<Value>,
+    /// How many expressions there are.
+    pub expressions: usize,
     /// How many blocks of steps there are.
     pub blocks: usize,
     /// Names met since the last step was finished.
@@ -88,6 +97,7 @@ impl<'n> Reader<'n> {
             problems: Vec::new(),
             inputs: Vec::new(),
             literals: Vec::new(),
+            expressions: 0,
             blocks: 0,
             marks: Vec::new(),
             nested: Vec::new(),
@@ -97,11 +107,24 @@ impl<'n> Reader<'n> {
 
     /// Notes a problem.
     pub fn problem(&mut self, problem: Problem) {
-        self.problems.push(problem);
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Notes a problem, with `help` unless it has some already.
+    pub fn problem_or(&mut self, problem: Problem, help: impl FnOnce() -> String) {
+        self.problem(match problem.help {
+            None => problem.help(help()),
+            Some(_) => problem,
+        });
     }
 
     /// Reads what stands at `label` by its schema.
     pub fn read(&mut self, schema: &Json, node: &'n Node, label: &str) -> Json {
+        if matches!(node.content, Content::Broken) {
+            return Json::Null;
+        }
         if let Some(alternatives) = schema.get("anyOf").and_then(Json::as_array) {
             return match self.alternative(alternatives, node) {
                 Some(schema) => self.read(schema, node, label),
@@ -157,9 +180,9 @@ impl<'n> Reader<'n> {
     fn field(&mut self, field: &str, schema: &Json, node: &'n Node, label: &str) -> Json {
         match field {
             "input" => self.input(schema, node, label),
-            "output" => self.name(Role::Make, node, label),
-            "function" => self.name(Role::Function, node, label),
-            "code" => self.name(Role::Code, node, label),
+            "output" => self.name(&[Role::Make], node, label),
+            "function" => self.name(&[Role::Function], node, label),
+            "code" => self.name(&[Role::Code], node, label),
             "block" => self.block(schema["x-repeats"].as_bool().unwrap_or(false), node, label),
             "literal" => {
                 self.literals.push(node.value());
@@ -173,7 +196,15 @@ impl<'n> Reader<'n> {
 
     fn block(&mut self, repeats: bool, node: &'n Node, label: &str) -> Json {
         if !matches!(node.content, Content::List(_)) {
-            self.wrong(node, label, "a list of steps");
+            let help = match &node.content {
+                Content::Record(members) => match members.first() {
+                    Some((key, _)) if key.text.starts_with('-') => "write a blank after the dash",
+                    _ => "begin each step with a dash: `- `",
+                },
+                Content::Nothing => "for no steps at all write `[]`",
+                _ => "",
+            };
+            self.wrong_but(node, label, "a list of steps", help);
         }
         let at = self.blocks;
         self.blocks += 1;
@@ -181,17 +212,15 @@ impl<'n> Reader<'n> {
         at.into()
     }
 
-    fn name(&mut self, role: Role, node: &'n Node, label: &str) -> Json {
+    fn name(&mut self, roles: &[Role], node: &'n Node, label: &str) -> Json {
         let Content::Text(text) = &node.content else {
-            let wanted = if role == Role::Code { "code" } else { "a name" };
-            self.wrong(node, label, wanted);
+            let code = roles.contains(&Role::Code);
+            self.wrong(node, label, if code { "code" } else { "a name" });
             return Json::Null;
         };
-        self.marks.push(Mark {
-            role,
-            name: text.clone(),
-            place: node.place,
-        });
+        for role in roles {
+            self.mark(*role, text.clone(), node.place);
+        }
         (&**text).into()
     }
 
@@ -204,13 +233,18 @@ impl<'n> Reader<'n> {
                 return Json::Null;
             }
         };
-        let mut read = |name| {
-            roles
-                .iter()
-                .map(|role| self.name(*role, name, label))
-                .next_back()
-        };
-        names.into_iter().filter_map(&mut read).collect()
+        let read = |name| self.name(roles, name, label);
+        names.into_iter().map(read).collect()
+    }
+
+    /// Notes a name.
+    fn mark(&mut self, role: Role, name: Arc<str>, place: Place) {
+        self.marks.push(Mark {
+            role,
+            name,
+            place,
+            given: None,
+        });
     }
 
     fn time(&mut self, node: &Node, label: &str) -> Json {
@@ -218,12 +252,9 @@ impl<'n> Reader<'n> {
             Content::Text(_) | Content::Integer(_) | Content::Float(_) => node.value().to_string(),
             _ => String::new(),
         };
-        if duration(&text).is_none() {
-            self.wrong(
-                node,
-                label,
-                "a length of time, such as `30s` or `5 minutes`",
-            );
+        if duration(&text).is_none_or(|time| time.is_zero()) {
+            let wanted = "a length of time, such as `30s` or `5 minutes`";
+            self.wrong(node, label, wanted);
         }
         text.into()
     }
@@ -241,11 +272,13 @@ impl<'n> Reader<'n> {
         };
         let mut pairs = Vec::new();
         for (key, value) in members {
+            let place = value.place;
             let value = self.read(&schema["additionalProperties"], value, &key.text);
             self.marks.push(Mark {
                 role,
                 name: key.text.clone(),
                 place: key.place,
+                given: value.as_u64().map(|at| (at as usize, place)),
             });
             pairs.push(Json::Array(vec![(&*key.text).into(), value]));
         }
@@ -278,16 +311,19 @@ impl<'n> Reader<'n> {
         match (kind, &node.content) {
             ("boolean", Content::Boolean(truth)) => (*truth).into(),
             ("integer", Content::Integer(number)) => {
-                let least = schema["minimum"].as_u64().unwrap_or(0);
-                let most = schema["maximum"].as_u64().unwrap_or(u64::MAX);
+                let bound = |name: &str, other| schema[name].as_u64().unwrap_or(other);
+                let (min, max) = (bound("minimum", 0), bound("maximum", u64::MAX));
                 match u64::try_from(*number) {
-                    Ok(number) if (least..=most).contains(&number) => return number.into(),
-                    Ok(number) if number > most => {
-                        self.wrong(node, label, &format!("a whole number up to {most}"));
+                    Ok(number) if (min..=max).contains(&number) => number.into(),
+                    _ => {
+                        let wanted = match *number < i128::from(min) {
+                            true => format!("a whole number of {min} or more"),
+                            false => format!("a whole number of {max} or less"),
+                        };
+                        self.wrong(node, label, &wanted);
+                        Json::Null
                     }
-                    _ => self.wrong(node, label, "a whole number, 1 or greater"),
                 }
-                Json::Null
             }
             ("string", Content::Text(text)) => (&**text).into(),
             ("string", Content::Integer(_) | Content::Float(_)) => node.value().to_string().into(),
@@ -304,23 +340,41 @@ impl<'n> Reader<'n> {
     }
 
     fn wrong(&mut self, node: &Node, label: &str, wanted: &str) {
-        let message = format!("`{label}` takes {wanted}, and this is {}", node.described());
-        self.problem(Problem::new(node.place, message));
+        let help = match &node.content {
+            Content::Text(text) => unquoted(wanted, text),
+            _ => None,
+        };
+        self.wrong_but(node, label, wanted, help.unwrap_or_default());
+    }
+
+    fn wrong_but(&mut self, node: &Node, label: &str, wanted: &str, help: &str) {
+        if matches!(node.content, Content::Broken) {
+            return;
+        }
+        let what = match &node.content {
+            Content::Integer(number) => format!("`{number}`"),
+            Content::Float(number) => format!("`{number}`"),
+            _ => node.described().to_owned(),
+        };
+        let message = format!("{} takes {wanted}, and this is {what}", called(label));
+        let problem = Problem::new(node.place, message);
+        self.problem(match help {
+            "" => problem,
+            help => problem.help(help),
+        });
     }
 
     fn word(&mut self, words: &[&str], node: &Node, label: &str) -> Json {
-        let text = node.value().to_string();
-        if words.contains(&&*text) {
-            return text.into();
+        let Content::Text(text) = &node.content else {
+            self.wrong(node, label, &one_of(words));
+            return Json::Null;
+        };
+        if words.contains(&&**text) {
+            return (&**text).into();
         }
-        let message = format!("`{label}` cannot be `{}`", cut(&text));
-        let problem = Problem::new(node.place, message).did_you_mean(&text, words.iter().copied());
-        let all = format!("it is one of {}", listed(words));
-        self.problem(if problem.help.is_some() {
-            problem
-        } else {
-            problem.help(all)
-        });
+        let message = format!("{} cannot be `{}`", called(label), cut(text));
+        let problem = Problem::new(node.place, message).did_you_mean(text, words.iter().copied());
+        self.problem_or(problem, || format!("it is {}", one_of(words)));
         Json::Null
     }
 
@@ -346,14 +400,14 @@ impl<'n> Reader<'n> {
                 Some(&members[0].1),
             ),
             _ => {
-                self.wrong(node, label, &format!("one of {}", listed(&names)));
+                self.wrong(node, label, &one_of(&names));
                 return Json::Null;
             }
         };
         let Some(variant) = variants.iter().find(|v| only_member(v) == Some(&name)) else {
-            let problem = Problem::new(place, format!("`{}` is not known here", cut(&name)))
-                .help(format!("it is one of {}", listed(&names)));
-            self.problem(problem);
+            let message = format!("{} has no `{}`", called(label), cut(&name));
+            let problem = Problem::new(place, message).did_you_mean(&name, names.iter().copied());
+            self.problem_or(problem, || format!("it can be {}", one_of(&names)));
             return Json::Null;
         };
         let read = match value.filter(|value| !matches!(value.content, Content::Nothing)) {
@@ -364,43 +418,49 @@ impl<'n> Reader<'n> {
     }
 
     fn object(&mut self, schema: &Json, node: &'n Node, label: &str) -> Json {
-        let Content::Record(members) = &node.content else {
-            self.wrong(node, label, "a record");
-            return Json::Null;
+        let members = match &node.content {
+            Content::Record(members) => &members[..],
+            Content::Nothing if schema["required"].is_array() => &[],
+            _ => {
+                self.wrong(node, label, "a record");
+                return Json::Null;
+            }
         };
-        let properties = schema["properties"].as_object();
-        let known = || {
-            properties
-                .into_iter()
-                .flat_map(|map| map.keys().map(String::as_str))
-        };
+        let none = Map::new();
+        let properties = schema["properties"].as_object().unwrap_or(&none);
         let mut read = Map::new();
         for (key, value) in members {
-            match properties.and_then(|map| map.get(&*key.text)) {
-                Some(schema) => {
-                    read.insert(key.text.to_string(), self.read(schema, value, &key.text));
-                }
-                None => self.unknown(key, label, known()),
+            let name = match properties.contains_key(&*key.text) {
+                true => Some(&*key.text),
+                false => self.unknown(key, label, properties.keys().map(String::as_str)),
+            };
+            // What is misspelt is read as what was meant, so that it is the only problem.
+            let meant = name.filter(|name| **name == *key.text || node.member(name).is_none());
+            if let Some((name, schema)) = meant.and_then(|name| properties.get_key_value(name)) {
+                read.insert(name.clone(), self.read(schema, value, name));
             }
         }
-        self.lacking(schema, &read, node.place, label);
+        self.lacking(schema, &read, node.head(), label);
         Json::Object(read)
     }
 
-    /// Notes a setting that is not known.
-    pub fn unknown<'a>(&mut self, key: &Key, label: &str, known: impl Iterator<Item = &'a str>) {
-        let message = format!("`{label}` has no setting `{}`", cut(&key.text));
+    /// Notes a setting that is not known, and gives the one that was meant, if one is near.
+    pub fn unknown<'a>(
+        &mut self,
+        key: &Key,
+        label: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        let message = format!("{} has no setting `{}`", called(label), cut(&key.text));
         let known: Vec<&str> = known.collect();
-        let problem = Problem::new(key.place, message).did_you_mean(&key.text, known.clone());
-        let all = match known.is_empty() {
-            true => "it has none".to_owned(),
-            false => format!("it has {}", listed(&known)),
+        let near = nearest(&key.text, known.iter().copied());
+        let help = match (near, &known[..]) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, []) => "it has none".to_owned(),
+            (None, known) => format!("it has {}", listed(known)),
         };
-        self.problem(if problem.help.is_some() {
-            problem
-        } else {
-            problem.help(all)
-        });
+        self.problem(Problem::new(key.place, message).help(help));
+        near
     }
 
     /// Notes the settings that must be given and are not.
@@ -411,254 +471,52 @@ impl<'n> Reader<'n> {
             .flatten()
             .filter_map(Json::as_str);
         for name in required.filter(|name| !given.contains_key(*name)) {
-            let problem = Problem::new(at, format!("`{label}` lacks `{name}`"));
+            let problem = Problem::new(at, format!("{} lacks `{name}`", called(label)));
             let about = schema["properties"][name]["description"].as_str();
-            let first = about.and_then(|text| text.lines().next());
+            let first = about.and_then(|text| text.split(['.', '\n']).next());
             self.problem(match first {
-                Some(line) => problem.help(format!("`{name}`: {}", line.trim_end_matches('.'))),
+                Some(line) => problem.help(format!("`{name}`: {}", lower(line))),
                 None => problem,
             });
         }
     }
-
-    fn input(&mut self, schema: &Json, node: &'n Node, label: &str) -> Json {
-        let wanted = schema["x-type"].as_str().unwrap_or("any value");
-        let template = match &node.content {
-            Content::Text(text) if schema["x-text"] == false && !text.contains("{{") => {
-                self.expression(text, node)
-            }
-            Content::Text(text) if !matches!(wanted, "any value" | "text") => {
-                match self.visible.get(text) {
-                    Some(key) => {
-                        let name = Name {
-                            text: text.clone(),
-                            key: key.clone(),
-                        };
-                        Template::Expr(self.used(Expr::variable(&name), node, 0))
-                    }
-                    None => self.template(node),
-                }
-            }
-            _ => self.template(node),
-        };
-        let template = match template {
-            Template::Literal(Value::Nothing) if wanted == "text" => Template::Literal("".into()),
-            template => template,
-        };
-        if let Template::Literal(value) = &template
-            && !literal_fits(wanted, value)
-        {
-            let article = if wanted.starts_with("any") { "" } else { "a " };
-            self.wrong(node, label, &format!("{article}{wanted}"));
-        }
-        self.inputs.push((template, type_name(wanted)));
-        (self.inputs.len() - 1).into()
-    }
-
-    /// Reads a bare expression, or the exact name of a visible variable.
-    fn expression(&mut self, text: &Arc<str>, node: &Node) -> Template {
-        let trimmed = text.trim();
-        if let Some(key) = self.visible.get(trimmed) {
-            let name = Name {
-                text: trimmed.into(),
-                key: key.clone(),
-            };
-            return Template::Expr(self.used(Expr::variable(&name), node, 0));
-        }
-        match Expr::compile(text) {
-            Ok(expr) => Template::Expr(self.used(expr, node, 0)),
-            Err(_) if is_name(trimmed) => {
-                let key = Name::new(trimmed).key;
-                self.marks.push(Mark {
-                    role: Role::Use,
-                    name: key,
-                    place: node.place,
-                });
-                Template::Text(Vec::new())
-            }
-            Err(flaws) => {
-                self.flawed(flaws, node, text, 0);
-                Template::Text(Vec::new())
-            }
-        }
-    }
-
-    /// Reads a literal with templates in it.
-    fn template(&mut self, node: &'n Node) -> Template {
-        match &node.content {
-            Content::Text(text) if text.contains("{{") => self.text(text, node),
-            Content::List(items) => {
-                let items: Vec<Template> = items.iter().map(|item| self.template(item)).collect();
-                match items
-                    .iter()
-                    .all(|item| matches!(item, Template::Literal(_)))
-                {
-                    true => Template::Literal(node.value()),
-                    false => Template::List(items),
-                }
-            }
-            Content::Record(members) => {
-                let read = |(key, node): &'n (Key, Node)| (key.text.clone(), self.template(node));
-                let members: Vec<_> = members.iter().map(read).collect();
-                match members
-                    .iter()
-                    .all(|(_, member)| matches!(member, Template::Literal(_)))
-                {
-                    true => Template::Literal(node.value()),
-                    false => Template::Record(members),
-                }
-            }
-            _ => Template::Literal(node.value()),
-        }
-    }
-
-    fn text(&mut self, text: &Arc<str>, node: &Node) -> Template {
-        let parts = match parts(text) {
-            Ok(parts) => parts,
-            Err(flaw) => {
-                self.flawed(vec![flaw], node, text, 0);
-                return Template::Text(Vec::new());
-            }
-        };
-        if let [Part::Expr(source, range)] = &parts[..] {
-            let expr = self.compiled(source, range, node, text);
-            return expr.map_or(Template::Text(Vec::new()), Template::Expr);
-        }
-        let mut pieces = Vec::new();
-        for part in parts {
-            match part {
-                Part::Text(part) => pieces.push(Piece::Text(part.into())),
-                Part::Expr(source, range) => {
-                    pieces.extend(self.compiled(source, &range, node, text).map(Piece::Expr));
-                }
-            }
-        }
-        Template::Text(pieces)
-    }
-
-    fn compiled(&mut self, code: &str, at: &Range<usize>, node: &Node, text: &str) -> Option<Expr> {
-        if code.trim().is_empty() {
-            let range = at.start - 2..at.end + 2;
-            let message = "this template is empty".to_owned();
-            let help =
-                Some("write an expression between the braces, such as a variable".to_owned());
-            self.flawed(
-                vec![Flaw {
-                    range,
-                    message,
-                    help,
-                }],
-                node,
-                text,
-                0,
-            );
-            return None;
-        }
-        match Expr::compile(code) {
-            Ok(expr) => Some(self.used(expr, node, at.start)),
-            Err(mut flaws) => {
-                if let Some(key) = self.visible.get(code.trim()) {
-                    let help =
-                        format!("in an expression blanks are written as underscores: `{key}`");
-                    flaws
-                        .iter_mut()
-                        .for_each(|flaw| flaw.help = Some(help.clone()));
-                }
-                self.flawed(flaws, node, text, at.start);
-                None
-            }
-        }
-    }
-
-    /// Notes what an expression uses; `offset` is where it starts in the node's text.
-    fn used(&mut self, expr: Expr, node: &Node, offset: usize) -> Expr {
-        for (name, range) in &expr.uses {
-            let place = self.within(node, range.start + offset..range.end + offset);
-            self.marks.push(Mark {
-                role: Role::Use,
-                name: name.clone(),
-                place,
-            });
-        }
-        expr
-    }
-
-    fn flawed(&mut self, flaws: Vec<Flaw>, node: &Node, text: &str, offset: usize) {
-        for flaw in flaws {
-            let end = (flaw.range.end + offset).min(text.len());
-            let place = self.within(node, flaw.range.start + offset..end);
-            self.problem(Problem {
-                place,
-                message: flaw.message,
-                help: flaw.help,
-            });
-        }
-    }
-
-    /// The place of a part of a node's text. Escapes, folds and indentation make the text differ from
-    /// what is written, so the part is looked for where it cannot simply be counted off.
-    fn within(&self, node: &Node, range: Range<usize>) -> Place {
-        let Content::Text(text) = &node.content else {
-            return node.place;
-        };
-        let (start, end) = (node.place.start, node.place.end.min(self.source.text.len()));
-        let raw = &self.source.text[start..end];
-        let part = text.get(range.clone()).unwrap_or("");
-        if part.is_empty() {
-            return node.place;
-        }
-        if let Some(lead) = raw.find(&**text) {
-            return Place {
-                start: start + lead + range.start,
-                end: start + lead + range.end,
-            };
-        }
-        let earlier = text[..range.start].matches(part).count();
-        match raw.match_indices(part).nth(earlier) {
-            Some((at, _)) => Place {
-                start: start + at,
-                end: start + at + part.len(),
-            },
-            None => node.place,
-        }
-    }
 }
 
-/// Whether a literal may stand for what is wanted.
-fn literal_fits(wanted: &str, value: &Value) -> bool {
-    match (wanted, value) {
-        ("list", Value::List(_)) | ("record", Value::Record(_)) => true,
-        ("number" | "whole number", Value::Integer(_)) | ("number", Value::Float(_)) => true,
-        ("whole number", Value::Float(number)) => number.fract() == 0.0,
-        ("condition", Value::Boolean(_)) => true,
-        ("condition", Value::Integer(_) | Value::Float(_)) => true,
-        ("date", Value::Text(text)) => text.parse::<crate::date::Date>().is_ok(),
-        ("duration", Value::Text(text)) => duration(text.trim()).is_some(),
-        ("duration", Value::Integer(number)) => *number >= 0,
-        ("duration", Value::Float(number)) => *number >= 0.0,
-        ("text", Value::List(_) | Value::Record(_)) => false,
-        ("any value" | "text", _) => true,
+/// What to do where a text stands in place of something that would be it without quotes, or as a list.
+fn unquoted(wanted: &str, text: &str) -> Option<&'static str> {
+    let plain = match wanted {
+        _ if wanted.contains("number") => crate::types::number(text).is_some(),
+        "`true` or `false`" => {
+            return Some("write `true` or `false`, without quotes");
+        }
         _ => false,
+    };
+    plain.then_some("write it without quotes")
+}
+
+/// What has settings, in messages.
+fn called(label: &str) -> String {
+    match label {
+        "program" => "the program".to_owned(),
+        label => format!("`{}`", cut(label)),
     }
 }
 
-fn type_name(name: &str) -> &'static str {
-    const NAMES: &[&str] = &[
-        "any value",
-        "text",
-        "condition",
-        "list",
-        "record",
-        "whole number",
-        "number",
-        "date",
-        "duration",
-    ];
-    NAMES
-        .iter()
-        .find(|known| **known == name)
-        .copied()
-        .unwrap_or("any value")
+/// A choice, in messages.
+pub fn one_of(names: &[&str]) -> String {
+    match names {
+        [name] => format!("`{name}`"),
+        names => format!("one of {}", listed(names)),
+    }
+}
+
+/// A sentence's beginning inside another.
+pub fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map(|first| first.to_lowercase().chain(chars).collect())
+        .unwrap_or_default()
 }
 
 /// The type of a schema, the one beside `null` where it may be that too.
@@ -680,14 +538,6 @@ fn only_member(variant: &Json) -> Option<&str> {
         .keys()
         .next()
         .map(String::as_str)
-}
-
-/// Whether a text could be a variable's name rather than an expression gone wrong.
-fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || matches!(c, ' ' | '_' | '-' | '\''))
 }
 
 /// Names in a row: `a`, `b` and `c`.

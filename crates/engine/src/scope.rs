@@ -1,5 +1,7 @@
 //! The variables of a function as checking sees them: which are made where, and which are used.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -13,6 +15,7 @@ use crate::variables::Name;
 #[derive(Default)]
 pub(crate) struct Scope {
     made: IndexMap<Arc<str>, Made>,
+    skipped: HashSet<Arc<str>>,
     used: Vec<Used>,
     opened: Option<Spot>,
     loops: Vec<usize>,
@@ -22,7 +25,12 @@ pub(crate) struct Scope {
 
 struct Made {
     text: Arc<str>,
-    spots: Vec<Spot>,
+    /// Where it is made first.
+    place: Place,
+    /// When.
+    first: Spot,
+    /// The loops it is made in.
+    loops: HashSet<usize>,
 }
 
 struct Used {
@@ -105,16 +113,28 @@ impl Scope {
                 );
                 return Some(Problem::new(place, message).help("give one of them another name"));
             }
-            Some(made) => made.spots.push(spot),
+            Some(made) => made.loops.extend(spot.loops),
             None => {
                 let made = Made {
                     text: name.text.clone(),
-                    spots: vec![spot],
+                    place,
+                    loops: spot.loops.iter().copied().collect(),
+                    first: spot,
                 };
                 self.made.insert(name.key.clone(), made);
             }
         }
         None
+    }
+
+    /// A variable would be made by a step that is skipped.
+    pub fn skipped(&mut self, name: Name) {
+        self.skipped.insert(name.key);
+    }
+
+    /// Whether a variable is made anywhere.
+    pub fn makes(&self, key: &str) -> bool {
+        self.made.contains_key(key)
     }
 
     /// A variable is read.
@@ -129,67 +149,84 @@ impl Scope {
         self.opened.get_or_insert(spot);
     }
 
-    /// The uses of variables that cannot have been made before.
-    pub fn problems(&self) -> Vec<Problem> {
+    /// The uses of variables that cannot have been made before. `line` tells the line of a byte,
+    /// `elsewhere` a function that makes a variable.
+    pub fn problems<'s>(
+        &'s self,
+        line: &'s dyn Fn(usize) -> usize,
+        elsewhere: &'s dyn Fn(&str) -> Option<Arc<str>>,
+    ) -> impl Iterator<Item = Problem> + 's {
+        let unmade = |used: &&Used| !self.reached(used);
         self.used
             .iter()
-            .filter_map(|used| self.unmade(used))
-            .collect()
+            .filter(unmade)
+            .map(move |used| self.unmade(used, line, elsewhere))
     }
 
-    fn unmade(&self, used: &Used) -> Option<Problem> {
-        if self
-            .opened
-            .as_ref()
-            .is_some_and(|opened| opened.reaches(&used.spot))
-        {
-            return None;
+    fn reached(&self, used: &Used) -> bool {
+        let opened = self.opened.as_ref();
+        let in_loop = |made: &Made| used.spot.loops.iter().any(|of| made.loops.contains(of));
+        let made = |made: &Made| made.first.count < used.spot.count || in_loop(made);
+        opened.is_some_and(|opened| opened.reaches(&used.spot))
+            || self.made.get(&used.key).is_some_and(made)
+    }
+
+    fn unmade(
+        &self,
+        used: &Used,
+        line: &dyn Fn(usize) -> usize,
+        elsewhere: &dyn Fn(&str) -> Option<Arc<str>>,
+    ) -> Problem {
+        let key = cut(&used.key);
+        if let Some(made) = self.made.get(&used.key) {
+            let message = format!("the variable `{key}` is used before it is made");
+            let (at, made) = (line(used.place.start), line(made.place.start));
+            return Problem::new(used.place, message).help(match at == made {
+                true => "give it a value in a step before this one".to_owned(),
+                false => format!("it is made on line {made}"),
+            });
         }
-        let made = self.made.get(&used.key);
-        if made.is_some_and(|made| made.spots.iter().any(|spot| spot.reaches(&used.spot))) {
-            return None;
-        }
-        let problem = Problem::new(
-            used.place,
-            format!("there is no variable `{}`", cut(&used.key)),
-        );
-        if made.is_some() {
-            return Some(problem.help("it is made only by a later step"));
+        let problem = Problem::new(used.place, format!("there is no variable `{key}`"));
+        if self.skipped.contains(&used.key) {
+            return problem.help("the step that makes it is disabled");
         }
         let near = nearest(&used.key, self.made.keys().map(|key| &**key));
-        Some(match near {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => match &self.made.keys().map(|key| &**key).collect::<Vec<_>>()[..] {
-                [] => problem.help("no variable has been made before this step"),
-                _ => problem.help("a step before this one must make it"),
-            },
-        })
+        if let Some(near) = near {
+            return problem.help(format!("did you mean `{near}`?"));
+        }
+        match elsewhere(&used.key) {
+            Some(function) => problem.help(format!(
+                "`{}` makes one, and a function sees only its own; hand it over as an input",
+                cut(&function)
+            )),
+            None => problem.help("a step before this one must make it"),
+        }
     }
 }
 
-/// The variables that code makes by `outputs["name"] = …`, and whether that is all it can make.
-pub(crate) fn outputs_in(code: &str) -> (Vec<&str>, bool) {
+/// The variables that code makes by `outputs["name"] = …`, as ranges of the code, and whether that is
+/// all it can make.
+pub(crate) fn outputs_in(code: &str) -> (Vec<Range<usize>>, bool) {
     let (mut names, mut all) = (Vec::new(), true);
     for (at, _) in code.match_indices("outputs") {
         let word = |c: char| c.is_alphanumeric() || c == '_';
         if code[..at].ends_with(word) || code[at + 7..].starts_with(word) {
             continue;
         }
-        let rest = code[at + 7..].trim_start();
-        let name = rest
-            .strip_prefix('[')
-            .map(str::trim_start)
-            .and_then(|rest| {
-                let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-                let (name, rest) = rest[1..].split_once(quote)?;
-                let plain = !name.contains(['\\', '\n']) && rest.trim_start().starts_with(']');
-                plain.then_some(name)
-            });
-        match name {
-            Some(name) if !names.contains(&name) => names.push(name),
-            Some(_) => {}
+        match subscript(&code[at + 7..]) {
+            Some(name) => names.push(at + 7 + name.start..at + 7 + name.end),
             None => all = false,
         }
     }
     (names, all)
+}
+
+/// The plain text between brackets with which code goes on, as a range of it.
+fn subscript(code: &str) -> Option<Range<usize>> {
+    let inside = code.trim_start().strip_prefix('[')?.trim_start();
+    let quote = inside.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let start = code.len() - inside.len() + 1;
+    let (name, rest) = inside[1..].split_once(quote)?;
+    let plain = !name.contains(['\\', '\n']) && rest.trim_start().starts_with(']');
+    plain.then_some(start..start + name.len())
 }

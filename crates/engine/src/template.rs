@@ -101,15 +101,7 @@ pub fn parts(text: &str) -> Result<Vec<Part<'_>>, Flaw> {
         if open > rest {
             parts.push(Part::Text(&text[rest..open]));
         }
-        let Some(close) = closing(text, open + 2) else {
-            return Err(Flaw {
-                range: open..open + 2,
-                message: "this template is never closed".to_owned(),
-                help: Some(
-                    "end it with `}}`; for two braces as text write `{{ '{{' }}`".to_owned(),
-                ),
-            });
-        };
+        let close = closing(text, open + 2).map_err(|quote| unclosed(text, open, quote))?;
         parts.push(Part::Expr(&text[open + 2..close], open + 2..close));
         rest = close + 2;
     }
@@ -119,22 +111,47 @@ pub fn parts(text: &str) -> Result<Vec<Part<'_>>, Flaw> {
     Ok(parts)
 }
 
-/// Where the `}}` stands that closes an expression: not the one in a text, nor of a record.
-fn closing(text: &str, from: usize) -> Option<usize> {
+/// What is wrong where a template at `open` has no end, or a text in it at `quote`.
+fn unclosed(text: &str, open: usize, quote: Option<usize>) -> Flaw {
+    // A quote that is never closed hides the braces only if there are some.
+    let quote = quote.filter(|quote| text[*quote..].contains("}}"));
+    let (range, what, help) = match quote {
+        Some(quote) => (
+            quote..quote + 1,
+            "this quote",
+            "end the text with the same quote".to_owned(),
+        ),
+        None => (
+            open..open + 2,
+            "this template",
+            "end it with `}}`; for two braces as text write `{{ '{{' }}`".to_owned(),
+        ),
+    };
+    Flaw {
+        range,
+        message: format!("{what} is never closed"),
+        help: Some(help),
+        syntax: false,
+    }
+}
+
+/// Where the `}}` stands that closes an expression: not the one in a text, nor of a record. Without
+/// one, where the text begins that is not closed either.
+fn closing(text: &str, from: usize) -> Result<usize, Option<usize>> {
     let bytes = text.as_bytes();
     let (mut quote, mut open, mut at) = (None, 0, from);
     while at < bytes.len() {
         match (bytes[at], quote) {
             (b'\\', Some(_)) => at += 1,
-            (c, Some(q)) if c == q => quote = None,
+            (c, Some((q, _))) if c == q => quote = None,
             (_, Some(_)) => {}
-            (c @ (b'"' | b'\''), None) => quote = Some(c),
+            (c @ (b'"' | b'\''), None) => quote = Some((c, at)),
             (b'{', None) => open += 1,
             (b'}', None) if open > 0 => open -= 1,
-            (b'}', None) if bytes.get(at + 1) == Some(&b'}') => return Some(at),
+            (b'}', None) if bytes.get(at + 1) == Some(&b'}') => return Ok(at),
             _ => {}
         }
         at += 1;
     }
-    None
+    Err(quote.map(|(_, at)| at))
 }

@@ -28,6 +28,17 @@ pub enum Type {
 }
 
 impl Type {
+    /// All of them.
+    pub const ALL: [Type; 7] = [
+        Type::Text,
+        Type::Number,
+        Type::Boolean,
+        Type::Date,
+        Type::List,
+        Type::Record,
+        Type::Any,
+    ];
+
     /// Its name in a program.
     pub fn name(self) -> &'static str {
         match self {
@@ -38,6 +49,19 @@ impl Type {
             Type::List => "list",
             Type::Record => "record",
             Type::Any => "any",
+        }
+    }
+
+    /// What a value of it is, for messages: `a text`.
+    pub fn described(self) -> &'static str {
+        match self {
+            Type::Text => "a text",
+            Type::Number => "a number",
+            Type::Boolean => "a boolean",
+            Type::Date => "a date",
+            Type::List => "a list",
+            Type::Record => "a record",
+            Type::Any => "any value",
         }
     }
 

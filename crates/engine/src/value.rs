@@ -16,7 +16,7 @@ pub const MAX_DEPTH: u32 = 128;
 pub const MAX_SIZE: usize = 16 << 20;
 
 /// What an item costs beside its text, in bytes, when a value's size is reckoned.
-const ITEM: usize = 16;
+pub(crate) const ITEM: usize = 16;
 
 /// What a variable holds. Cloning never copies a text, list or record.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -155,6 +155,31 @@ impl Value {
         }
     }
 
+    /// A number that is one for all values that are [the same](Value::same).
+    pub(crate) fn likeness(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        match self {
+            Value::Integer(number) => likeness_of(*number as f64, &mut hasher),
+            Value::Float(number) => likeness_of(*number, &mut hasher),
+            Value::Nothing => 0.hash(&mut hasher),
+            Value::Boolean(truth) => truth.hash(&mut hasher),
+            Value::Text(text) => text.hash(&mut hasher),
+            Value::Date(date) => date.moment().timestamp().hash(&mut hasher),
+            Value::List(list) => list
+                .iter()
+                .for_each(|item| item.likeness().hash(&mut hasher)),
+            Value::Record(record) => {
+                let all = record.iter().fold(0u64, |all, (name, value)| {
+                    let mut hasher = DefaultHasher::new();
+                    (name, value.likeness()).hash(&mut hasher);
+                    all.wrapping_add(hasher.finish())
+                });
+                all.hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+
     /// Checks it against [`MAX_DEPTH`] and [`MAX_SIZE`].
     ///
     /// # Errors
@@ -182,28 +207,7 @@ impl Eq for Same<'_> {}
 
 impl Hash for Same<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        match self.0 {
-            Value::Nothing => 0.hash(state),
-            Value::Boolean(truth) => truth.hash(state),
-            Value::Integer(whole) => (*whole as f64).to_bits().hash(state),
-            Value::Float(float) => (float + 0.0).to_bits().hash(state),
-            Value::Text(text) => text.hash(state),
-            Value::Date(date) => date.moment().timestamp().hash(state),
-            Value::List(list) => list.iter().for_each(|item| Same(item).hash(state)),
-            Value::Record(record) => {
-                let member = |(name, value): (&Arc<str>, &Value)| {
-                    let mut hasher = DefaultHasher::new();
-                    (name, Same(value)).hash(&mut hasher);
-                    hasher.finish()
-                };
-                // The order of members does not count.
-                record
-                    .iter()
-                    .map(member)
-                    .fold(0, u64::wrapping_add)
-                    .hash(state);
-            }
-        }
+        self.0.likeness().hash(state);
     }
 }
 
@@ -219,6 +223,11 @@ pub fn check_size(size: usize) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+fn likeness_of(number: f64, hasher: &mut impl Hasher) {
+    // Zero is the same as minus zero.
+    (number + 0.0).to_bits().hash(hasher);
 }
 
 impl List {

@@ -132,7 +132,7 @@ fn one_length(lists: &[(Output, Arc<List>)]) -> Result<usize, Failure> {
     }
 }
 
-fn position(number: i64, setting: &str) -> Result<usize, Failure> {
+pub(crate) fn position(number: i64, setting: &str) -> Result<usize, Failure> {
     usize::try_from(number)
         .map_err(|_| Failure::new(format!("`{setting}` must be 0 or greater, and is {number}")))
 }

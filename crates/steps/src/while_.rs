@@ -7,6 +7,8 @@ use engine::run::{Failure, Flow};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::loop_::position;
+
 /// Run steps again and again as long as a condition holds. It is tested before each pass.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +41,8 @@ impl Step for While {
     ];
 
     async fn run(&self, cx: &mut Cx<'_>) -> Result<Flow, Failure> {
-        let max = cx.get_opt(&self.max)?.unwrap_or(i64::MAX);
+        let max = cx.get_opt(&self.max)?;
+        let max = max.map_or(Ok(usize::MAX), |max| position(max, "max"))?;
         let mut passes = 0;
         while passes < max && cx.get(&self.condition)? {
             passes += 1;
