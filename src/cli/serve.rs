@@ -46,7 +46,11 @@ pub struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Done {
         tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(&self.settings.log))
+            // The watcher would tell of every line that is written to a log in the folder it watches.
+            .with_env_filter(EnvFilter::new(format!(
+                "{},notify=error",
+                self.settings.log
+            )))
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .init();
@@ -212,7 +216,8 @@ async fn read_again(app: &App, dir: &Path, folder: &Watched) -> Result<(), Error
     loop {
         let report = app.programs.load(dir, &*app.store).await?;
         tell(&report, false);
-        if !folder.follow(report.folders)? {
+        // The watcher answers on a thread of its own, and is waited for.
+        if !tokio::task::block_in_place(|| folder.follow(report.folders))? {
             return Ok(());
         }
     }

@@ -16,8 +16,12 @@ struct Watched {
 
 impl Watched {
     fn new(files: &[(&str, &str)]) -> Watched {
+        Watched::with(files, &[])
+    }
+
+    fn with(files: &[(&str, &str)], flags: &[&str]) -> Watched {
         let command = TestCommand::new(files);
-        let server = TestServer::start(&command, &[]);
+        let server = TestServer::start(&command, flags);
         Watched { command, server }
     }
 
@@ -125,4 +129,16 @@ fn a_file_that_waits_for_an_id_is_served_when_the_id_is_free() {
     watched.write("b.yaml", &program(2, "moved"));
     watched.until_it_says(1, "third");
     assert_eq!(watched.says(2), "moved");
+}
+
+/// The log stands in the folder here, as with `2> server.log`, and every line of it is a change there.
+#[test]
+fn a_log_in_the_folder_does_not_feed_itself() {
+    let watched = Watched::with(&[], &["--log", "trace"]);
+    for number in 1..20 {
+        watched.write("a.yaml", &program(1, &format!("w{number}")));
+        watched.until_it_says(1, &format!("w{number}"));
+    }
+    let size = watched.server.logged().len();
+    assert!(size < 1_000_000, "{size} bytes of log");
 }
