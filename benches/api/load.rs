@@ -3,17 +3,49 @@
 use std::fmt;
 use std::io::{Seek, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A load: what is sent, what must come back, over how many connections at once and for how long.
+/// A load: what is sent, what must come back, over how many connections at once and until when.
 pub struct Load<'a> {
     pub request: &'a str,
     pub body: &'a str,
     pub connections: usize,
-    pub time: Duration,
+    pub until: Until,
+}
+
+/// When a load ends. Every connection sends at least one request.
+#[derive(Clone, Copy)]
+pub enum Until {
+    /// When this time has passed.
+    Time(Duration),
+    /// When so many requests are answered.
+    Answers(usize),
+}
+
+/// When one connection ends, which all of a load share.
+#[derive(Clone)]
+enum End {
+    At(Instant),
+    After(Arc<AtomicUsize>),
+}
+
+impl End {
+    /// Whether it has come, asked once after every answer.
+    fn has_come(&self) -> bool {
+        match self {
+            End::At(end) => Instant::now() >= *end,
+            End::After(left) => left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                    left.checked_sub(1)
+                })
+                .is_err(),
+        }
+    }
 }
 
 /// What came of a round.
@@ -25,13 +57,19 @@ pub struct Measured {
 }
 
 impl Load<'_> {
-    /// Puts the load on a server. Every connection sends its next request when it has its answer; at least one is sent.
+    /// Puts the load on a server. Every connection sends its next request when it has its answer.
     pub fn on(&self, address: &str) -> Measured {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
         let start = Instant::now();
+        let end = match self.until {
+            Until::Time(time) => End::At(start + time),
+            Until::Answers(count) => End::After(Arc::new(AtomicUsize::new(
+                count.saturating_sub(self.connections),
+            ))),
+        };
         let mut latencies = runtime.block_on(async {
             let calls = (0..self.connections).map(|_| {
                 let (address, request, body) = (
@@ -39,7 +77,7 @@ impl Load<'_> {
                     self.request.to_owned(),
                     self.body.to_owned(),
                 );
-                let end = start + self.time;
+                let end = end.clone();
                 tokio::spawn(async move {
                     call(&address, request.as_bytes(), body.as_bytes(), end).await
                 })
@@ -63,7 +101,7 @@ impl Load<'_> {
     }
 }
 
-async fn call(address: &str, request: &[u8], body: &[u8], end: Instant) -> Vec<Duration> {
+async fn call(address: &str, request: &[u8], body: &[u8], end: End) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.set_nodelay(true).expect("a socket");
     let mut latencies = Vec::with_capacity(1 << 16);
@@ -92,7 +130,7 @@ async fn call(address: &str, request: &[u8], body: &[u8], end: Instant) -> Vec<D
         latencies.push(start.elapsed());
         let good = answer.starts_with(b"HTTP/1.1 200") && answer[..read].ends_with(body);
         assert!(good, "{}", String::from_utf8_lossy(&answer[..read]));
-        if Instant::now() >= end {
+        if end.has_come() {
             return latencies;
         }
     }
@@ -119,9 +157,13 @@ impl Measured {
     }
 }
 
+/// A time in milliseconds.
+pub fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = |time: Duration| time.as_secs_f64() * 1e3;
         write!(
             f,
             "{:>10.0}  {:>7.3}  {:>7.3}",

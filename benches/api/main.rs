@@ -2,8 +2,9 @@
 //!
 //! `cargo bench` prints requests a second and latencies at 1, 16 and 64 connections, the ratio of ours to the
 //! bare handler's, how long a loop of 100,000 passes takes, and how much memory the idle server holds. Medians over
-//! rounds; the rounds of the two servers alternate. Settings by environment: `BENCH_ROUNDS` (5), `BENCH_SECONDS` of a
-//! round (2), and `BENCH_RUNS`, how many runs to make at 64 connections while memory is watched (none).
+//! rounds; the rounds of the two servers alternate. The last line has every figure as JSON. Settings by environment:
+//! `BENCH_ROUNDS` (5), `BENCH_SECONDS` of a round (2), and `BENCH_RUNS`, how many runs to make at 64 connections while
+//! memory is watched (none; a million takes some minutes).
 
 mod bare;
 mod load;
@@ -12,7 +13,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use load::{Load, Measured};
+use load::{Load, Measured, Until, ms};
+use serde_json::{Value, json};
 use support::{KEY, TestCommand, TestServer};
 
 /// A program of five steps.
@@ -54,6 +56,8 @@ const SLOWER: Duration = Duration::from_micros(500);
 const LOOP_TIME: Duration = Duration::from_millis(200);
 /// The most memory of an idle server, in MiB.
 const IDLE: f64 = 30.0;
+/// After how many runs memory is looked at.
+const SAMPLE: usize = 50_000;
 /// By how much memory may vary over many runs, in MiB.
 const FLAT: f64 = 10.0;
 
@@ -62,10 +66,8 @@ fn main() {
         return bare::serve(ANSWER);
     }
     let command = TestCommand::new(&[("five.yaml", FIVE), ("loop.yaml", LOOP)]);
-    println!(
-        "a sync of 4 KiB to this disk: {:.2} ms",
-        load::sync(command.folder.path()).as_secs_f64() * 1e3
-    );
+    let sync = ms(load::sync(command.folder.path()));
+    println!("a sync of 4 KiB to this disk: {sync:.2} ms");
     let server = TestServer::start(&command, &[]);
     let idle = resident(server.child.id());
     println!(
@@ -78,10 +80,16 @@ fn main() {
         looped.as_secs_f64(),
         bar(looped < LOOP_TIME, "under 0.2 s")
     );
-    compare(&server.address);
-    if let Some(runs) = setting("BENCH_RUNS") {
-        watch(&server, runs as usize);
-    }
+    let calls = compare(&server.address);
+    let memory = setting("BENCH_RUNS").map(|runs| watch(&server, runs as usize));
+    let all = json!({
+        "sync_ms": sync,
+        "idle_mib": idle,
+        "loop_s": looped.as_secs_f64(),
+        "calls": calls,
+        "memory_mib": memory,
+    });
+    println!("\n{all}");
 }
 
 fn setting(name: &str) -> Option<f64> {
@@ -102,19 +110,20 @@ fn request(program: u8, rest: &str) -> String {
     )
 }
 
-/// Both servers in turn at each number of connections.
-fn compare(ours: &str) {
+/// Both servers in turn at each number of connections; gives the figures.
+fn compare(ours: &str) -> Vec<Value> {
     let mut bare = bare::Bare::start();
     let rounds = setting("BENCH_ROUNDS").unwrap_or(5.0) as usize;
     let time = Duration::from_secs_f64(setting("BENCH_SECONDS").unwrap_or(2.0));
     let request = request(1, "&variables=Ann&variables=7&function=Main");
+    let mut all = Vec::new();
     println!("\nconnections  server      requests/s   p50 ms   p99 ms  ratio");
     for (connections, least) in CONNECTIONS {
         let load = Load {
             request: &request,
             body: ANSWER,
             connections,
-            time,
+            until: Until::Time(time),
         };
         let (mut bares, mut own) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
@@ -130,16 +139,28 @@ fn compare(ours: &str) {
                 let slower = own.p50.saturating_sub(bare.p50);
                 bar(
                     slower <= SLOWER,
-                    &format!(
-                        "p50 at most 0.5 ms slower, is {:.2}",
-                        slower.as_secs_f64() * 1e3
-                    ),
+                    &format!("p50 at most 0.5 ms slower, is {:.2}", ms(slower)),
                 )
             }
         };
         println!("{connections:>11}  waystation  {own}  {ratio:.2}   ({verdict})");
+        all.push(json!({
+            "connections": connections,
+            "bare": figures(&bare),
+            "waystation": figures(&own),
+            "ratio": ratio,
+        }));
     }
     bare.stop();
+    all
+}
+
+fn figures(measured: &Measured) -> Value {
+    json!({
+        "per_second": measured.rate,
+        "p50_ms": ms(measured.p50),
+        "p99_ms": ms(measured.p99),
+    })
 }
 
 /// How long the loop takes, the median of nine calls.
@@ -153,7 +174,7 @@ fn looped(address: &str) -> Duration {
                 request: &request,
                 body,
                 connections: 1,
-                time: Duration::ZERO,
+                until: Until::Answers(1),
             };
             load.on(address);
             start.elapsed()
@@ -163,14 +184,14 @@ fn looped(address: &str) -> Duration {
     times[4]
 }
 
-/// Memory over many runs.
-fn watch(server: &TestServer, runs: usize) {
+/// Memory over many runs; gives its sizes.
+fn watch(server: &TestServer, runs: usize) -> Vec<f64> {
     let request = request(1, "&variables=Ann&variables=7");
     let load = Load {
         request: &request,
         body: ANSWER,
         connections: 64,
-        time: Duration::from_secs(5),
+        until: Until::Answers(SAMPLE),
     };
     let (mut made, mut sizes) = (0, Vec::new());
     println!("\n     runs  resident MiB");
@@ -190,6 +211,7 @@ fn watch(server: &TestServer, runs: usize) {
         "from {least:.1} to {most:.1} MiB ({})",
         bar(most - least <= 2.0 * FLAT, "flat to 10 MiB up or down")
     );
+    sizes
 }
 
 /// The memory of a process that is in use, in MiB.
