@@ -9,8 +9,6 @@ use std::time::Duration;
 use clap::error::ContextKind;
 use clap::{Arg, Args, Command};
 
-use crate::http::listen::Limits;
-
 /// The settings of `waystation serve`.
 #[derive(Clone, Debug, Args)]
 pub struct Config {
@@ -159,21 +157,6 @@ pub struct Config {
         value_name = "LEVEL"
     )]
     pub log: String,
-}
-
-impl Config {
-    /// What clients may hold open, and for how long.
-    pub fn limits(&self) -> Limits {
-        Limits {
-            connections: self.max_connections,
-            connections_per_address: self.max_connections_per_address,
-            first_byte: self.head_time,
-            head_time: self.head_time,
-            body_idle: self.body_time,
-            drain: self.drain,
-            ..Limits::default()
-        }
-    }
 }
 
 /// A number of bytes, or no limit.

@@ -13,7 +13,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::any;
 
+use self::listen::Limits;
 use crate::app::App;
+use crate::config::Config;
 
 /// Every route, behind the layer that takes keys out of requests.
 pub fn routes(app: Arc<App>) -> Router {
@@ -35,4 +37,17 @@ pub fn legacy(status: StatusCode, sentence: &str) -> Response {
         status,
         serde_json::to_string(&Body { error: sentence }).unwrap_or_default(),
     )
+}
+
+/// What clients may hold open under these settings, and for how long.
+pub fn limits(config: &Config) -> Limits {
+    Limits {
+        connections: config.max_connections,
+        connections_per_address: config.max_connections_per_address,
+        first_byte: config.head_time,
+        head_time: config.head_time,
+        body_idle: config.body_time,
+        drain: config.drain,
+        ..Limits::default()
+    }
 }

@@ -115,7 +115,7 @@ async fn serve(dir: &Path, config: Config) -> Done {
     let serving = tokio::spawn(http::listen::serve(
         listener,
         http::routes(app.clone()),
-        app.config.limits(),
+        http::limits(&app.config),
         async move { told.notified().await },
     ));
     stop.asked().await;
