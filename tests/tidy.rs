@@ -141,6 +141,31 @@ fn every_version_stands_in_the_workspace() {
     }
 }
 
+#[test]
+fn every_method_of_a_seam_is_in_the_architecture() {
+    let architecture = text(Path::new("ARCHITECTURE.md"));
+    let seams = [
+        ("pub trait Host", "crates/engine/src/context.rs"),
+        ("pub trait Store", "src/store.rs"),
+    ];
+    for (seam, path) in seams {
+        let code = code(Path::new(path));
+        let body = code
+            .split_once(seam)
+            .unwrap()
+            .1
+            .split_once("\n}")
+            .unwrap()
+            .0;
+        let methods = body.lines().filter_map(|line| line.strip_prefix("    fn "));
+        for method in methods {
+            let name = method.split(['(', '<']).next().unwrap();
+            let row = format!("\n| `{name}` | ");
+            assert!(architecture.contains(&row), "{seam}: `{name}` has no row");
+        }
+    }
+}
+
 /// Fails where one of some words stands in the code of a file.
 fn refuse(path: &Path, words: &[&str]) {
     let code = code(path);
