@@ -77,10 +77,13 @@ fn nothing_in_the_application_points_back() {
 }
 
 #[test]
-fn sql_stands_in_the_store_alone() {
+fn sql_stands_in_the_store_alone_and_the_store_knows_no_values() {
     for path in sources(&["src"]) {
-        if !path.starts_with("src/store") {
+        if !path.starts_with("src/store/sqlite") && path != Path::new("src/store/sqlite.rs") {
             refuse(&path, &["rusqlite"]);
+        }
+        if module(&path) == "store" {
+            refuse(&path, &["engine::"]);
         }
     }
 }
