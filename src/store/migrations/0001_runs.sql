@@ -22,7 +22,9 @@ CREATE TABLE runs (
     trigger    TEXT NOT NULL,
     inputs     TEXT NOT NULL,
     created_at INTEGER NOT NULL,
-    state      TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+    -- Not IN: for more than a few values SQLite makes a table of them on every insert.
+    state      TEXT NOT NULL CHECK (state = 'queued' OR state = 'running' OR state = 'succeeded' OR state = 'failed'
+                                    OR state = 'cancelled'),
     started_at INTEGER,
     ended_at   INTEGER,
     reason     TEXT,
