@@ -10,6 +10,7 @@ use engine::run::{Failure, Outcome, Reason};
 use engine::value::{Record, Value};
 use jiff::Zoned;
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::app::App;
 use crate::runs::Run;
@@ -76,19 +77,28 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Lets the run work to its end, and keeps the store abreast of one that takes a while.
-    pub async fn attend(&self, work: impl Future<Output = Outcome> + Unpin) -> Outcome {
-        let mut work = work;
-        loop {
-            tokio::select! {
-                biased;
-                outcome = &mut work => return outcome,
-                () = tokio::time::sleep(FLUSH) => {}
+    /// Lets the run work to its end, and keeps the store abreast of one that takes a while. Both go on side
+    /// by side, since either may wait for what the other is about to write.
+    pub async fn attend(&self, work: impl Future<Output = Outcome>) -> Outcome {
+        let ended = Notify::new();
+        let work = async {
+            let outcome = work.await;
+            ended.notify_one();
+            outcome
+        };
+        let writing = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = ended.notified() => return,
+                    () = tokio::time::sleep(FLUSH) => {}
+                }
+                if let Err(error) = self.keep_abreast().await {
+                    tracing::warn!(run = %self.run.id, "the log of a run cannot be written: {error}");
+                }
             }
-            if let Err(error) = self.keep_abreast().await {
-                tracing::warn!(run = %self.run.id, "the log of a run cannot be written: {error}");
-            }
-        }
+        };
+        tokio::join!(work, writing).0
     }
 
     async fn keep_abreast(&self) -> Result<(), Error> {
