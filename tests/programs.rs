@@ -6,6 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use engine::plan::Plan;
+use engine::problem::Source;
+use steps::KINDS;
+
 /// What writes the texts beside the wrong programs anew.
 const REFRESH: &str = "UPDATE=1 cargo test --test programs wrong";
 
@@ -155,4 +159,18 @@ fn a_run_takes_so_many_steps_and_so_much_time() {
         assert!(error.ends_with(sentence), "{error}");
         assert_eq!(ran.status.code(), Some(1));
     }
+}
+
+#[test]
+fn colours_are_all_that_a_terminal_is_shown_more() {
+    let text = "id: 1\nname: X\nfunctions: {Main: {steps: [prnt: hi]}}\n";
+    let source = Source {
+        name: "x.yaml".into(),
+        text: text.into(),
+    };
+    let problems = Plan::check(&source, &KINDS).err().unwrap();
+    let coloured = format!("{:#}", problems[0].drawn(&source));
+    assert!(coloured.contains("\x1b[1;31m^^^^\x1b[0m"), "{coloured:?}");
+    let plain = anstream::adapter::strip_str(&coloured).to_string();
+    assert_eq!(plain, problems[0].drawn(&source).to_string());
 }

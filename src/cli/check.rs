@@ -38,7 +38,7 @@ impl Check {
                 if self.json {
                     all.push(serde_json::to_value(problem.shown(&source)).unwrap_or_default());
                 } else {
-                    note(problem.drawn(&source));
+                    note(format_args!("{:#}", problem.drawn(&source)));
                 }
             }
         }

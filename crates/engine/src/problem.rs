@@ -90,7 +90,8 @@ impl Problem {
         }
     }
 
-    /// The problem drawn for a terminal: place, message, the line with a caret, the advice.
+    /// The problem drawn for a terminal: place, message, the line with a caret, the advice. Written with
+    /// `{:#}` it is in colour (ANSI escapes).
     pub fn drawn<'a>(&'a self, source: &'a Source) -> impl fmt::Display + 'a {
         Drawn {
             problem: self,
@@ -180,11 +181,13 @@ const WIDTH: usize = 120;
 impl fmt::Display for Drawn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.source.position(self.problem.place.start);
-        writeln!(
-            f,
-            "{}:{line}:{column}: {}",
-            self.source.name, self.problem.message
-        )?;
+        let [bold, red, blue, plain] = match f.alternate() {
+            true => ["\x1b[1m", "\x1b[1;31m", "\x1b[1;34m", "\x1b[0m"],
+            false => [""; 4],
+        };
+        let name = &self.source.name;
+        let message = &self.problem.message;
+        writeln!(f, "{name}:{line}:{column}: {bold}{message}{plain}")?;
         let gutter = line.to_string().len();
         let skipped = if column > WIDTH - 20 { column - 20 } else { 0 };
         let shown: String = self
@@ -210,17 +213,16 @@ impl fmt::Display for Drawn<'_> {
             .count();
         let room = WIDTH.saturating_sub(column - 1 - skipped).max(1);
         let carets = "^".repeat(marked.clamp(1, room));
-        writeln!(f, "{:gutter$} |", "")?;
-        writeln!(f, "{line} | {shown}")?;
+        writeln!(f, "{blue}{:gutter$} |{plain}", "")?;
+        writeln!(f, "{blue}{line} |{plain} {shown}")?;
+        let indent = column - 1 - skipped;
         writeln!(
             f,
-            "{:gutter$} | {:indent$}{carets}",
-            "",
-            "",
-            indent = column - 1 - skipped
+            "{blue}{:gutter$} |{plain} {:indent$}{red}{carets}{plain}",
+            "", ""
         )?;
         if let Some(help) = &self.problem.help {
-            writeln!(f, "{:gutter$} = {help}", "")?;
+            writeln!(f, "{blue}{:gutter$} ={plain} {help}", "")?;
         }
         Ok(())
     }
