@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
-use engine::context::Stream;
+use engine::host::Stream;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::code::Python;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use engine::context::{Code, Logger, Stream};
+use engine::host::{Code, Logger, Stream};
 use engine::json;
 use engine::run::{Failure, Reason};
 use engine::value::Record;

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use engine::context::{Boxed, Code, Effect, Host, Language, Line, Logger, Stream};
 use engine::date::Date;
+use engine::host::{Boxed, Code, Effect, Host, Language, Line, Logger, Stream};
 use engine::run::{Failure, Outcome, Reason};
 use engine::value::{Record, Value};
 use jiff::Zoned;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use engine::context::Stream;
+use engine::host::Stream;
 use engine::plan::Plan;
 use engine::run::{Failure, Outcome};
 use engine::value::Value;

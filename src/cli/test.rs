@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Args, Parser};
-use engine::context::Stream;
+use engine::host::Stream;
 use engine::plan::{Plan, Test as Case};
 use engine::problem::Source;
 use engine::run::Outcome;

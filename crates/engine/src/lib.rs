@@ -1,7 +1,7 @@
 //! What a program is and how it runs.
 //!
 //! Nothing here touches the network, files, a database or the clock: whatever a run needs of the
-//! world it asks of its [`Host`](context::Host).
+//! world it asks of its [`Host`](host::Host).
 
 mod check;
 pub mod context;
@@ -9,6 +9,7 @@ pub mod date;
 pub mod document;
 pub mod expr;
 pub mod field;
+pub mod host;
 mod implied;
 pub mod json;
 pub mod kind;

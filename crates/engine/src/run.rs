@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::context::{Cx, Host, Limits};
+use crate::context::{Cx, Limits};
+use crate::host::Host;
 use crate::plan::{Entry, Function, Plan, Planned};
 use crate::value::Value;
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use engine::context::{Cx, Stream};
+use engine::context::Cx;
 use engine::field::Input;
+use engine::host::Stream;
 use engine::kind::{Example, Gives, Group, Step};
 use engine::run::{Failure, Flow};
 use schemars::JsonSchema;

@@ -1,7 +1,8 @@
 //! `python`: runs Python code.
 
-use engine::context::{Cx, Language};
+use engine::context::Cx;
 use engine::field::Code;
+use engine::host::Language;
 use engine::kind::{Example, Gives, Group, Step};
 use engine::run::{Failure, Flow};
 use schemars::JsonSchema;

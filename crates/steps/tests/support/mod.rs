@@ -8,8 +8,9 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use engine::context::{Boxed, Code, Effect, Host, Limits, Line};
+use engine::context::Limits;
 use engine::date::Date;
+use engine::host::{Boxed, Code, Effect, Host, Line};
 use engine::plan::{Call, Plan};
 use engine::problem::Source;
 use engine::run::{Failure, Outcome, Values};

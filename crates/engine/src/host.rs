@@ -1,0 +1,130 @@
+//! The seam between a run and the world: what a run may ask for, and in which words.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::date::Date;
+use crate::run::Failure;
+use crate::value::{Record, Value};
+
+/// A future that does not say what it is.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a run may ask of the world.
+pub trait Host: Send + Sync {
+    /// Keeps a line of the log.
+    fn log(&self, line: Line<'_>);
+
+    /// Performs an effect. `deadline` is the time since the run began after which it must not go on.
+    fn effect<'a>(
+        &'a self,
+        effect: Effect<'a>,
+        work: Boxed<'a, Result<Value, Failure>>,
+    ) -> Boxed<'a, Result<Value, Failure>>;
+
+    /// Runs code of another language in a process of its own, and gives the outputs it made.
+    fn code<'a>(&'a self, code: Code<'a>) -> Boxed<'a, Result<Record, Failure>>;
+
+    /// Lets a length of time pass.
+    fn sleep(&self, time: Duration) -> Boxed<'_, ()>;
+
+    /// The time now.
+    fn now(&self) -> Date;
+
+    /// How long the run has taken.
+    fn elapsed(&self) -> Duration;
+
+    /// A random number, every one as likely as another.
+    fn random(&self) -> u64;
+
+    /// Whether the run is to stop.
+    fn cancelled(&self) -> bool;
+}
+
+/// A line of a run's log.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The function and the number of the step that wrote it.
+    pub step: (&'a str, &'a str),
+    /// What wrote it.
+    pub stream: Stream,
+    /// The line, without its end.
+    pub text: &'a str,
+}
+
+/// What wrote a line of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// The program, by `print`.
+    Print,
+    /// Code, on its standard output.
+    Out,
+    /// Code, on its standard error.
+    Error,
+    /// Waystation.
+    Note,
+}
+
+/// Something that a step does outside of its run.
+#[derive(Clone, Copy, Debug)]
+pub struct Effect<'a> {
+    /// The kind of the step.
+    pub kind: &'static str,
+    /// The function and the number of the step.
+    pub step: (&'a str, &'a str),
+    /// The time since the run began at which the effect is to be over.
+    pub deadline: Duration,
+}
+
+/// Code of another language, and what it starts with.
+#[derive(Clone, Debug)]
+pub struct Code<'a> {
+    /// The language.
+    pub language: Language,
+    /// The code.
+    pub text: &'a str,
+    /// The name of the program's file, for tracebacks.
+    pub file: &'a str,
+    /// The line of the file on which the code begins.
+    pub line: usize,
+    /// The function and the number of the step.
+    pub step: (&'a str, &'a str),
+    /// The longest it may take, where the step says so.
+    pub timeout: Option<Duration>,
+    /// The variables it is given.
+    pub inputs: Record,
+}
+
+/// A language that code is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Python, as CPython runs it.
+    Python,
+}
+
+/// Writes to a run's log while an effect is at work.
+#[derive(Clone, Copy)]
+pub struct Logger<'r> {
+    host: &'r dyn Host,
+    step: (&'r str, &'r str),
+}
+
+impl<'r> Logger<'r> {
+    /// What writes to the log of a host in the name of a step: its function and number.
+    pub fn new(host: &'r dyn Host, step: (&'r str, &'r str)) -> Logger<'r> {
+        Logger { host, step }
+    }
+
+    /// Writes a line for every line of the text.
+    pub fn log(&self, stream: Stream, text: &str) {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        for text in text.split('\n') {
+            self.host.log(Line {
+                step: self.step,
+                stream,
+                text,
+            });
+        }
+    }
+}
