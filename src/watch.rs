@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
@@ -31,14 +32,7 @@ impl Watched {
         let changed = Arc::new(Notify::new());
         let tell = changed.clone();
         let seen = move |event: notify::Result<notify::Event>| {
-            // Reading the files is an event too, and no change.
-            if !matches!(
-                event,
-                Ok(notify::Event {
-                    kind: EventKind::Access(_),
-                    ..
-                })
-            ) {
+            if event.map_or(true, |event| matters(&event)) {
                 tell.notify_one();
             }
         };
@@ -84,6 +78,22 @@ impl Watched {
             {}
         };
         let _ = tokio::time::timeout(PATIENCE, settled).await;
+    }
+}
+
+/// Whether an event may be a change of what a folder is watched for: something comes, goes or is renamed, or a
+/// file is written that may hold a program or a key. A log that grows beside the programs is none.
+fn matters(event: &notify::Event) -> bool {
+    let written = |path: &PathBuf| {
+        let end = path.extension();
+        end.is_none_or(|end| end == "yaml" || end == "yml")
+    };
+    match event.kind {
+        // Reading the files is an event too, and no change.
+        EventKind::Access(_) => false,
+        EventKind::Modify(ModifyKind::Name(_)) => true,
+        EventKind::Modify(_) => event.paths.iter().any(written),
+        _ => true,
     }
 }
 
