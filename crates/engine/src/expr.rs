@@ -259,6 +259,9 @@ fn has_lone_equals(source: &str) -> bool {
     })
 }
 
+/// The words that the library reads as variables where they can be nothing else.
+const WORDS: &[&str] = &["and", "else", "if", "in", "is", "not", "or"];
+
 /// Walks an expression's tree for the names in it.
 #[derive(Default)]
 struct Walk {
@@ -269,6 +272,15 @@ struct Walk {
 impl Walk {
     fn expr(&mut self, expr: &ast::Expr<'_>) {
         match expr {
+            ast::Expr::Var(var) if WORDS.contains(&var.id) => self.flaws.push(Flaw {
+                range: range(var.span()),
+                message: format!("`{}` cannot stand here", var.id),
+                help: Some(format!(
+                    "put brackets around `{}` and what it belongs to",
+                    var.id
+                )),
+                syntax: true,
+            }),
             ast::Expr::Var(var) => self.uses.push((var.id.into(), range(var.span()))),
             ast::Expr::Const(_) => {}
             ast::Expr::Slice(slice) => {

@@ -57,7 +57,9 @@ impl Guard<'_> {
     /// The source in a range, with everything inserted.
     fn applied(mut self, range: Range<usize>) -> String {
         let source = self.source;
-        // At one byte, what ends there comes before what begins.
+        // At one byte, what ends there comes before what begins, and the inner before the outer,
+        // which was inserted first.
+        self.inserts.reverse();
         self.inserts.sort_by_key(|(at, begins, _)| (*at, *begins));
         let mut text = String::with_capacity(range.len() + 16 * self.inserts.len());
         let mut from = range.start;
@@ -328,7 +330,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::guarded;
-    use crate::expr::Expr;
+    use crate::expr::{Expr, Walk};
     use crate::language::LANGUAGE;
     use crate::value::Value;
     use crate::variables::{Name, Variables};
@@ -444,12 +446,22 @@ mod tests {
             })
     }
 
+    #[test]
+    fn what_ends_at_one_byte_ends_from_the_inside() {
+        let source = "n is like 'X'[n] < n";
+        let measured = guarded(source, &parse_expr(source).unwrap());
+        assert_eq!(measured, "((n is like (('X'[n])|measured))|ordered(n)) < n");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         #[test]
         fn the_measuring_changes_no_value(source in expressions()) {
             let Ok(tree) = parse_expr(&source) else { return Ok(()) };
+            let mut walk = Walk::default();
+            walk.expr(&tree);
+            prop_assume!(walk.flaws.is_empty());
             let measured = guarded(&source, &tree);
             let (plain, came) = (evaluated(&source), evaluated(&measured));
             if let Err(error) = &came {
