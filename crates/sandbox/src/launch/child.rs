@@ -1,0 +1,160 @@
+//! What a new process does before it is somebody else's.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{Gid, Uid};
+use rustix::process::{Resource, Rlimit, set_child_subreaper, setrlimit, setsid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set,
+    configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
+    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
+
+use super::calls::Filters;
+use super::files::{self, Rules};
+use super::folder::Folder;
+use super::system;
+use crate::isolation::Isolation;
+
+/// What sets a process apart.
+pub struct Walls<'a> {
+    /// How far it is kept apart.
+    pub isolation: Isolation,
+    /// Where root starts it: the user it becomes.
+    pub user: Option<u32>,
+    /// The files it may read.
+    pub rules: &'a Rules,
+    /// The calls it may make.
+    pub filters: &'a Filters,
+}
+
+impl Walls<'_> {
+    /// Puts this process, which has just been forked, behind the walls. Of its descriptors only `fds` are
+    /// left, numbered from 0.
+    ///
+    /// # Errors
+    /// The system's; then the process must end.
+    pub fn enter(&self, folder: Option<&Folder>, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let apart = self.isolation >= Isolation::Confined;
+        start()?;
+        if let (Isolation::Jail, Some(folder)) = (self.isolation, folder) {
+            system::unshare(libc::CLONE_NEWNS)?;
+            folder.enter()?;
+        }
+        let inside = folder.map(Folder::inside);
+        std::env::set_current_dir(inside.as_deref().unwrap_or(Path::new("/")))?;
+        let rules = match apart {
+            true => Some(self.rules(folder)?),
+            false => None,
+        };
+        drop_rights(self.isolation, self.user, None)?;
+        if self.isolation > Isolation::None {
+            set_no_new_privs(true)?;
+        }
+        if let Some(rules) = rules {
+            system::restrict(std::os::fd::AsFd::as_fd(&rules))?;
+        }
+        system::arrange(fds)?;
+        match apart {
+            true => self.filters.apply(),
+            false => Ok(()),
+        }
+    }
+
+    fn rules(&self, folder: Option<&Folder>) -> io::Result<OwnedFd> {
+        let writable = folder.map(Folder::writable).unwrap_or_default();
+        // In a jail the folders stand in their places by now, and their own are hidden.
+        let rules = match self.isolation {
+            Isolation::Jail if folder.is_some() => self
+                .rules
+                .with(&["/job", "/tmp", "/dev/shm"].map(Path::new)),
+            _ => self
+                .rules
+                .with(&writable.iter().map(|path| &**path).collect::<Vec<_>>()),
+        }?;
+        files::own_process(&rules)?;
+        Ok(rules)
+    }
+}
+
+/// Puts a Python that is to stand ready behind the walls that its children share.
+///
+/// # Errors
+/// The system's; then the process must end.
+pub fn stand_ready(walls: &Walls<'_>, folders: &Path, fds: Vec<OwnedFd>) -> io::Result<()> {
+    start()?;
+    std::env::set_current_dir("/")?;
+    match walls.isolation {
+        Isolation::Jail => {
+            drop_rights(Isolation::Jail, None, Some(CapabilitySet::SYS_ADMIN))?;
+            set_no_new_privs(true)?;
+        }
+        isolation => {
+            let rules = match isolation {
+                Isolation::Confined => Some(walls.rules.with(&[folders])?),
+                _ => None,
+            };
+            drop_rights(isolation, walls.user, None)?;
+            if isolation > Isolation::None {
+                set_no_new_privs(true)?;
+            }
+            if let Some(rules) = rules {
+                files::own_process(&rules)?;
+                system::restrict(std::os::fd::AsFd::as_fd(&rules))?;
+            }
+        }
+    }
+    system::arrange(fds)?;
+    match walls.isolation >= Isolation::Confined {
+        true => walls.filters.apply(),
+        false => Ok(()),
+    }
+}
+
+/// What every new process does first.
+fn start() -> io::Result<()> {
+    system::plain_signals();
+    setsid()?;
+    set_child_subreaper(Some(rustix::process::getpid()))?;
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    Ok(setrlimit(Resource::Core, none)?)
+}
+
+/// Gives up all rights but `kept`, which outlives the start of a program.
+fn drop_rights(
+    isolation: Isolation,
+    user: Option<u32>,
+    kept: Option<CapabilitySet>,
+) -> io::Result<()> {
+    if isolation == Isolation::Jail {
+        let kept = kept.unwrap_or(CapabilitySet::empty());
+        for right in CapabilitySet::all()
+            .iter()
+            .filter(|right| !kept.contains(*right))
+        {
+            // A kernel may not know the newest.
+            let _ = remove_capability_from_bounding_set(right);
+        }
+        let sets = CapabilitySets {
+            effective: kept,
+            permitted: kept,
+            inheritable: kept,
+        };
+        set_capabilities(None, sets)?;
+        clear_ambient_capability_set()?;
+        for right in kept.iter() {
+            configure_capability_in_ambient_set(right, true)?;
+        }
+    } else if let Some(user) = user {
+        set_thread_groups(&[])?;
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(user));
+        set_thread_res_gid(group, group, group)?;
+        set_thread_res_uid(user, user, user)?;
+    }
+    Ok(())
+}
