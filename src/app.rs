@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use engine::host::Stream;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::code::Python;
+use crate::code::Codes;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::programs::Programs;
@@ -23,8 +23,8 @@ pub struct App {
     pub programs: Programs,
     /// Who may call.
     pub keys: Keys,
-    /// What Python code runs in.
-    pub python: Python,
+    /// What runs code of other languages.
+    pub codes: Codes,
     /// Places for runs at work.
     pub slots: Arc<Semaphore>,
     /// How many calls wait for a place.
@@ -53,7 +53,7 @@ impl App {
             slots: Arc::new(Semaphore::new(
                 config.max_running.clamp(1, Semaphore::MAX_PERMITS),
             )),
-            python: Python::new(config.python.clone()),
+            codes: Codes::new(&config),
             config,
             store,
             programs: Programs::default(),

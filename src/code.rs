@@ -1,307 +1,314 @@
 //! Runs code of other languages, each run in a process of its own.
+//!
+//! Processes stand ready behind walls, one use each: a run takes one, sends it the code and the inputs, and has
+//! its answer. What it costs to start a process and to clean up after it lies before and after a run.
 
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+mod exchange;
+mod isolation;
+mod launcher;
+mod limits;
+mod pool;
+mod python;
+mod usage;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::host::{Code, Logger, Stream};
+use engine::host::{Code, Language, Logger};
 use engine::json;
 use engine::run::{Failure, Reason};
 use engine::value::Record;
-use rustix::process::{Pid, Signal, kill_process_group};
-use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
-use tokio::sync::OnceCell;
+use sandbox::isolation::{Isolation, Network};
+use sandbox::launch::Worker;
+use sandbox::message::{Launch, Work};
+use tokio::sync::{OnceCell, oneshot};
 
-use crate::recorder::MAX_LINE;
+use self::exchange::{Frame, Output};
+pub use self::isolation::Offer;
+use self::launcher::{Launcher, kill};
+use self::limits::Limits;
+use self::pool::{Pool, Taken};
+use crate::config::Config;
 
-const PYTHON: &str = include_str!("code/python.py");
+pub use self::launcher::ARGUMENT as LAUNCH;
 
-/// The most that code may write to its standard output and standard error, in bytes.
-pub const MAX_OUTPUT: usize = 64 << 20;
-/// The most that all outputs of a code step may come to as JSON, in bytes.
-pub const MAX_ANSWER: usize = 64 << 20;
-/// How long what a process wrote is waited for after its end: a process that left its group may hold the
-/// pipe open.
-const LINGER: Duration = Duration::from_millis(200);
+/// How long the end of a process is waited for that has closed its channel.
+const LINGER: Duration = Duration::from_millis(500);
 
-#[derive(Serialize)]
-struct Request<'a> {
-    code: &'a str,
-    file: &'a str,
-    line: usize,
-    inputs: &'a Record,
+/// Is a launcher; see [`sandbox::launch`].
+pub fn launch() -> ExitCode {
+    sandbox::launch::run(&[Worker {
+        name: isolation::PROBE,
+        engine: false,
+        run: isolation::attack,
+    }])
 }
 
-#[derive(Deserialize)]
-struct Raised {
-    message: String,
-    line: Option<usize>,
-    traceback: Option<String>,
+/// What runs code.
+pub struct Codes {
+    config: Config,
+    python: python::Python,
+    pools: Mutex<HashMap<Key, Arc<OnceCell<Arc<Pool>>>>>,
+    folder: OnceCell<tempfile::TempDir>,
+    offer: OnceCell<Offer>,
 }
 
-/// The Python that code runs in.
-pub struct Python {
-    named: PathBuf,
-    found: OnceCell<PathBuf>,
+/// What there is to know about running code on a machine.
+pub struct Report {
+    /// How far it can be kept apart.
+    pub offer: Offer,
+    /// Why it is refused, if it is.
+    pub refusal: Option<String>,
+    /// The version and the path of the Python, or why there is none.
+    pub python: Result<String, String>,
 }
 
-impl Python {
-    /// The interpreter `named`, a path or a name that is looked up when code first runs.
-    pub fn new(named: PathBuf) -> Python {
-        Python {
-            named,
-            found: OnceCell::new(),
+/// Whose processes stand ready together, and for what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    account: i64,
+    network: Network,
+    python: bool,
+}
+
+impl Codes {
+    /// What runs code by these settings.
+    pub fn new(config: &Config) -> Codes {
+        Codes {
+            config: config.clone(),
+            python: python::Python::new(config.python.clone()),
+            pools: Mutex::default(),
+            folder: OnceCell::new(),
+            offer: OnceCell::new(),
         }
     }
 
-    /// The interpreter itself: a version manager's script in its place would run for every step.
-    async fn path(&self) -> &Path {
-        let ask = async {
-            let mut command = Command::new(&self.named);
-            command
-                .args(["-I", "-c", "import sys; print(sys.executable, end='')"])
-                .stdin(Stdio::null());
-            let path = command
-                .output()
-                .await
-                .ok()
-                .filter(|output| output.status.success());
-            let path = path.and_then(|output| String::from_utf8(output.stdout).ok());
-            path.filter(|path| !path.is_empty())
-                .map_or_else(|| self.named.clone(), PathBuf::from)
-        };
-        self.found.get_or_init(|| ask).await
-    }
-}
-
-/// Runs Python code and gives its outputs.
-///
-/// Dropping the future kills the process and all of its group.
-///
-/// # Errors
-/// The failure of the code: an exception, an output that cannot be kept, a limit, the end of the process.
-pub async fn python(
-    python: &Python,
-    code: Code<'_>,
-    logger: Logger<'_>,
-) -> Result<Record, Failure> {
-    let folder = tempfile::Builder::new()
-        .prefix("waystation-")
-        .tempdir()
-        .map_err(|error| {
-            Failure::new(format!(
-                "there is no folder for the code to run in: {error}"
-            ))
-        })?;
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(no_process)?;
-    ours.set_nonblocking(true).map_err(no_process)?;
-    let channel = UnixStream::from_std(ours).map_err(no_process)?;
-    let mut command = Command::new(python.path().await);
-    command.args(["-I", "-c", PYTHON]).env_clear();
-    if let Some(path) = std::env::var_os("PATH") {
-        command.env("PATH", path);
-    }
-    command
-        .env("LANG", "C.UTF-8")
-        .env("HOME", folder.path())
-        .env("TMPDIR", folder.path());
-    command.current_dir(folder.path()).process_group(0);
-    command
-        .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let child = command.spawn().map_err(|error| {
-        let python = python.named.display();
-        Failure::new(format!(
-            "Python cannot be started: `{python}`: {error}; the setting `python` names it"
-        ))
-    });
-    drop(command);
-    Group::new(child?).run(channel, &code, logger).await
-}
-
-fn no_process(error: std::io::Error) -> Failure {
-    Failure::new(format!("no process can be started: {error}"))
-}
-
-/// A process and all it started in its group; dropping it kills them.
-struct Group {
-    child: Child,
-    id: Option<Pid>,
-}
-
-/// How a process answered.
-enum Answer {
-    Outputs(Record),
-    Raised(Raised),
-    /// It ended without an answer.
-    Nothing,
-}
-
-impl Group {
-    fn new(child: Child) -> Group {
-        let id = child.id().and_then(|id| Pid::from_raw(id as i32));
-        Group { child, id }
-    }
-
-    async fn run(
-        mut self,
-        channel: UnixStream,
-        code: &Code<'_>,
+    /// Runs code of an account and gives its outputs.
+    ///
+    /// Dropping the future ends the process and all that it started.
+    ///
+    /// # Errors
+    /// The failure of the code: an exception, an output that cannot be kept, a limit, the end of the process.
+    pub async fn run(
+        &self,
+        account: i64,
+        code: Code<'_>,
         logger: Logger<'_>,
     ) -> Result<Record, Failure> {
-        let out = self.child.stdout.take().map(BufReader::new);
-        let error = self.child.stderr.take().map(BufReader::new);
-        let mut prints = std::pin::pin!(async {
-            tokio::try_join!(
-                lines(out, Stream::Out, logger),
-                lines(error, Stream::Error, logger)
-            )
-        });
-        let mut answer = std::pin::pin!(exchange(channel, code));
-        let mut printed = false;
-        let answer = loop {
-            tokio::select! {
-                ended = &mut prints, if !printed => { ended?; printed = true; }
-                answer = &mut answer => break answer?,
-            }
+        let limits = Limits::of(code.asked, &self.config)?;
+        let network = self.network(&code)?;
+        let key = Key {
+            account,
+            network,
+            python: code.language == Language::Python,
         };
-        let status = match answer {
-            // The code may have ended by itself; how, is asked before the group is killed.
-            Answer::Nothing => tokio::time::timeout(LINGER, self.child.wait())
-                .await
-                .ok()
-                .and_then(Result::ok),
-            _ => None,
-        };
-        self.kill();
-        if !printed && let Ok(ended) = tokio::time::timeout(LINGER, prints).await {
-            ended?;
+        let mut taken = self.taken(&key, Work::Python, false).await?;
+        if limits.disk != self.config.code_disk.bytes() {
+            taken.process.disk(limits.disk);
         }
-        let _ = self.child.wait().await;
-        match answer {
-            Answer::Outputs(outputs) => Ok(outputs),
-            Answer::Raised(raised) => Err(Failure {
+        let request = python::request(&code, &limits);
+        answered(&mut taken, &request, &limits, logger).await
+    }
+
+    /// What the machine offers, found out when it is first asked for.
+    ///
+    /// # Errors
+    /// In words, why it cannot be found out.
+    pub async fn offer(&self) -> Result<&Offer, String> {
+        let find = || async { Ok(Offer::find(self.config.sandbox, self.folder().await?).await) };
+        self.offer.get_or_try_init(find).await
+    }
+
+    /// What there is to know about running code here.
+    ///
+    /// # Errors
+    /// In words, why it cannot be found out.
+    pub async fn report(&self) -> Result<Report, String> {
+        let offer = self.offer().await?.clone();
+        let python = self.python.interpreter().await;
+        let python = python.map(|found| {
+            let (major, minor, patch) = found.version;
+            format!("{major}.{minor}.{patch}, {}", found.path.display())
+        });
+        Ok(Report {
+            refusal: offer.refusal(self.config.sandbox_minimum),
+            offer,
+            python,
+        })
+    }
+
+    /// How far code is kept apart, once any has run.
+    pub fn isolation(&self) -> Option<Isolation> {
+        self.offer.get().map(|offer| offer.isolation)
+    }
+
+    /// What of the network the code can reach.
+    fn network(&self, code: &Code<'_>) -> Result<Network, Failure> {
+        let most = self.config.code_network;
+        let asked = code.asked.network.map_or(most, |asked| match asked {
+            engine::host::Network::None => Network::None,
+            engine::host::Network::Proxy => Network::Proxy,
+            engine::host::Network::Host => Network::Host,
+        });
+        match asked > most {
+            true => Err(Failure::new(format!(
+                "the step's `network` is `{asked}`, and this server gives code `{most}` at most: its setting is `code-network`"
+            ))),
+            false => Ok(asked),
+        }
+    }
+
+    async fn taken(&self, key: &Key, work: Work, extra: bool) -> Result<Taken, Failure> {
+        let failed = |why: String| Failure::new(format!("the code cannot be run: {why}"));
+        let pool = self.pool(key).await.map_err(failed)?;
+        pool.take(work, extra).await.map_err(failed)
+    }
+
+    async fn pool(&self, key: &Key) -> Result<Arc<Pool>, String> {
+        let cell = {
+            let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+            pools.retain(|_, cell| cell.get().is_none_or(|pool| pool.is_alive()));
+            pools.entry(key.clone()).or_default().clone()
+        };
+        cell.get_or_try_init(|| self.start(key)).await.cloned()
+    }
+
+    async fn start(&self, key: &Key) -> Result<Arc<Pool>, String> {
+        let offer = self.offer().await?;
+        if let Some(refusal) = offer.refusal(self.config.sandbox_minimum) {
+            return Err(refusal);
+        }
+        let isolation = offer.isolation;
+        let python = match key.python {
+            true => Some(self.python.ready(None, Vec::new()).await?),
+            false => None,
+        };
+        let launch = Launch {
+            isolation,
+            network: key.network,
+            user: isolation::user(0),
+            folder: self.folder().await?,
+            proxy: None,
+            readable: self.python.readable().await?,
+            disk: self.config.code_disk.bytes(),
+            python,
+        };
+        let ready = Launcher::start(&launch).await?;
+        Ok(Arc::new(Pool::new(ready.launcher, None)))
+    }
+
+    /// The folder that the folders of processes are in where they have no file system of their own.
+    async fn folder(&self) -> Result<PathBuf, String> {
+        let made = self.folder.get_or_try_init(|| async {
+            let mut folder = tempfile::Builder::new();
+            folder.prefix("waystation-").tempdir()
+        });
+        let made = made
+            .await
+            .map_err(|error| format!("there is no folder for it: {error}"))?;
+        Ok(made.path().to_owned())
+    }
+}
+
+/// Sends a process the code, and has its answer; what it writes goes to the log.
+async fn answered(
+    taken: &mut Taken,
+    request: &[u8],
+    limits: &Limits,
+    logger: Logger<'_>,
+) -> Result<Record, Failure> {
+    let process = &mut taken.process;
+    let channel = &mut process.channel;
+    let mut output = Output::new(&process.output, limits.output as usize, logger);
+    let frame = {
+        let conversation = async {
+            // A process that ends early is told by the answer that never comes.
+            let _ = exchange::send(channel, request).await;
+            exchange::receive(channel).await
+        };
+        let mut conversation = std::pin::pin!(conversation);
+        let mut watched = std::pin::pin!(usage::watch(&process.descriptor, limits, None));
+        let mut writes = true;
+        loop {
+            tokio::select! {
+                frame = &mut conversation => break Ok(frame),
+                failure = &mut watched => break Err(failure),
+                read = output.read(), if writes => match read {
+                    Ok(()) => writes = false,
+                    Err(failure) => break Err(failure),
+                },
+            }
+        }
+    };
+    let result = match frame {
+        Ok(Frame::Nothing) => Err(ending(&mut process.ended, limits).await),
+        Ok(frame) => Ok(frame),
+        Err(failure) => {
+            kill(&process.descriptor);
+            Err(failure)
+        }
+    };
+    let rest = output.rest();
+    output.finish();
+    let frame = result?;
+    rest?;
+    match frame {
+        Frame::Outputs(text) => outputs(&text),
+        Frame::Raised(raised) => Err(match raised.limit {
+            Some(limit) => Failure {
+                line: raised.line,
+                traceback: raised.traceback,
+                ..limits.met(&limit)
+            },
+            None => Failure {
                 line: raised.line,
                 traceback: raised.traceback,
                 ..Failure::new(raised.message)
-            }),
-            Answer::Nothing => Err(Failure::new(ending(status))),
-        }
-    }
-
-    fn kill(&self) {
-        if let Some(id) = self.id {
-            let _ = kill_process_group(id, Signal::KILL);
-        }
+            },
+        }),
+        _ => Err(Failure::new(
+            "the process of the code does not answer as agreed",
+        )),
     }
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// Sends the request and waits for the answer.
-async fn exchange(mut channel: UnixStream, code: &Code<'_>) -> Result<Answer, Failure> {
-    let request = Request {
-        code: code.text,
-        file: code.file,
-        line: code.line,
-        inputs: &code.inputs,
-    };
-    let request = serde_json::to_vec(&request).unwrap_or_default();
-    // A process that ends early is told by the answer that never comes.
-    let _ = channel
-        .write_all(&(request.len() as u32).to_be_bytes())
-        .await;
-    let _ = channel.write_all(&request).await;
-    let Ok(length) = channel.read_u32().await else {
-        return Ok(Answer::Nothing);
-    };
-    if length as usize > MAX_ANSWER {
-        let message = format!(
-            "the outputs are larger than {} MiB together",
-            MAX_ANSWER >> 20
-        );
-        return Err(Failure::new(message).because(Reason::Limit));
-    }
-    let mut answer = vec![0; length as usize];
-    if channel.read_exact(&mut answer).await.is_err() {
-        return Ok(Answer::Nothing);
-    }
-    let text = answer
-        .get(1..)
-        .and_then(|text| std::str::from_utf8(text).ok())
-        .unwrap_or_default();
-    match answer.first() {
-        Some(b'o') => json::record(text)
-            .map(Answer::Outputs)
-            .map_err(|why| Failure::new(format!("an output cannot be kept: {why}"))),
-        Some(b'e') => Ok(serde_json::from_str(text).map_or(Answer::Nothing, Answer::Raised)),
-        _ => Ok(Answer::Nothing),
-    }
+fn outputs(text: &[u8]) -> Result<Record, Failure> {
+    let text = std::str::from_utf8(text)
+        .map_err(|_| Failure::new("an output cannot be kept: it is no UTF-8"))?;
+    json::record(text).map_err(|why| Failure::new(format!("an output cannot be kept: {why}")))
 }
 
 /// How a process ended that gave no answer.
-fn ending(status: Option<ExitStatus>) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match status.map(|status| (status.code(), status.signal())) {
-        Some((Some(code), _)) => {
-            format!("the process of the code ended by itself, with exit status {code}")
-        }
-        Some((_, Some(signal))) => format!("the process of the code was killed by signal {signal}"),
-        _ => "the process of the code closed its channel to the server".to_owned(),
-    }
-}
-
-/// Writes what comes to the log, line by line, each cut where it is longer than the log keeps.
-async fn lines(
-    reader: Option<BufReader<impl AsyncRead + Unpin>>,
-    stream: Stream,
-    logger: Logger<'_>,
-) -> Result<(), Failure> {
-    let Some(mut reader) = reader else {
-        return Ok(());
+async fn ending(ended: &mut oneshot::Receiver<i32>, limits: &Limits) -> Failure {
+    let Ok(Ok(status)) = tokio::time::timeout(LINGER, ended).await else {
+        return Failure::new("the process of the code closed its channel to the server");
     };
-    let mut read = 0;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let length = line_of(&mut reader, &mut line).await;
-        if length == 0 {
-            return Ok(());
-        }
-        read += length;
-        if read > MAX_OUTPUT {
-            let message = format!("the code wrote more than {} MiB", MAX_OUTPUT >> 20);
-            return Err(Failure::new(message).because(Reason::Limit));
-        }
-        logger.log(stream, &String::from_utf8_lossy(&line));
+    match (status & 0x7f, status >> 8 & 0xff) {
+        (0, code) => Failure::new(format!(
+            "the process of the code ended by itself, with exit status {code}"
+        )),
+        (signal, _) if signal == libc_signal("XCPU") => limits.met("cpu"),
+        (signal, _) if signal == libc_signal("SYS") => Failure::new(
+            "the process of the code was stopped by the sandbox: it made a system call that code may not make",
+        ),
+        (signal, _) if signal == libc_signal("KILL") => Failure::new(
+            "the process of the code was killed, as happens when the machine is out of memory",
+        )
+        .because(Reason::Limit),
+        (signal, _) => Failure::new(format!(
+            "the process of the code was killed by signal {signal}"
+        )),
     }
 }
 
-/// Reads a line, and gives how long it was; no more of it is kept than the log takes.
-async fn line_of(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> usize {
-    let mut length = 0;
-    while let Ok(bytes) = reader.fill_buf().await {
-        let end = bytes.iter().position(|byte| *byte == b'\n');
-        let taken = end.map_or(bytes.len(), |end| end + 1);
-        if taken == 0 {
-            break;
-        }
-        let room = (MAX_LINE + 1).saturating_sub(line.len());
-        line.extend_from_slice(&bytes[..end.unwrap_or(taken).min(room)]);
-        reader.consume(taken);
-        length += taken;
-        if end.is_some() || length > MAX_OUTPUT {
-            break;
-        }
+fn libc_signal(name: &str) -> i32 {
+    use rustix::process::Signal;
+    match name {
+        "XCPU" => Signal::XCPU.as_raw(),
+        "SYS" => Signal::SYS.as_raw(),
+        _ => Signal::KILL.as_raw(),
     }
-    length
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::error::ContextKind;
 use clap::{Arg, Args, Command};
+use sandbox::isolation::{Isolation, Network};
 
 /// The settings of `waystation serve`.
 #[derive(Clone, Debug, Args)]
@@ -108,6 +109,92 @@ pub struct Config {
     #[arg(long, env = "WAYSTATION_CODE_TIME", default_value = "60s", value_parser = time, value_name = "TIME")]
     pub code_time: Duration,
 
+    /// How far code of steps must be kept apart at least: `jail`, `confined`, `limited` or `none`. Where the
+    /// machine offers less, code is refused
+    #[arg(
+        long,
+        env = "WAYSTATION_SANDBOX_MINIMUM",
+        default_value = "confined",
+        value_name = "ISOLATION"
+    )]
+    pub sandbox_minimum: Isolation,
+
+    /// How far code of steps is kept apart at most; by default as far as the machine offers
+    #[arg(
+        long,
+        env = "WAYSTATION_SANDBOX",
+        default_value = "jail",
+        value_name = "ISOLATION"
+    )]
+    pub sandbox: Isolation,
+
+    /// What of the network code can reach, unless its step's `network` says less: `none`, `proxy` or `host`
+    #[arg(
+        long,
+        env = "WAYSTATION_CODE_NETWORK",
+        default_value = "proxy",
+        value_name = "NETWORK"
+    )]
+    pub code_network: Network,
+
+    /// Time on the processors that the code of a step may use, all of its processes together
+    #[arg(long, env = "WAYSTATION_CODE_CPU", default_value = "60s", value_parser = time, value_name = "TIME")]
+    pub code_cpu: Duration,
+
+    /// The most that a step's `limits` can set `cpu` to
+    #[arg(long, env = "WAYSTATION_MAX_CODE_CPU", default_value = "10m", value_parser = time, value_name = "TIME")]
+    pub max_code_cpu: Duration,
+
+    /// Memory that the code of a step may use, all of its processes together
+    #[arg(long, env = "WAYSTATION_CODE_MEMORY", default_value = "512MB", value_parser = size, value_name = "SIZE")]
+    pub code_memory: Size,
+
+    /// The most that a step's `limits` can set `memory` to
+    #[arg(long, env = "WAYSTATION_MAX_CODE_MEMORY", default_value = "2GB", value_parser = size, value_name = "SIZE")]
+    pub max_code_memory: Size,
+
+    /// How many processes and threads the code of a step may have at once
+    #[arg(
+        long,
+        env = "WAYSTATION_CODE_PROCESSES",
+        default_value = "64",
+        value_name = "COUNT"
+    )]
+    pub code_processes: u64,
+
+    /// The most that a step's `limits` can set `processes` to
+    #[arg(
+        long,
+        env = "WAYSTATION_MAX_CODE_PROCESSES",
+        default_value = "256",
+        value_name = "COUNT"
+    )]
+    pub max_code_processes: u64,
+
+    /// What the files of the code of a step may come to
+    #[arg(long, env = "WAYSTATION_CODE_DISK", default_value = "256MB", value_parser = size, value_name = "SIZE")]
+    pub code_disk: Size,
+
+    /// The most that a step's `limits` can set `disk` to
+    #[arg(long, env = "WAYSTATION_MAX_CODE_DISK", default_value = "2GB", value_parser = size, value_name = "SIZE")]
+    pub max_code_disk: Size,
+
+    /// How much the code of a step may write to standard output and standard error
+    #[arg(long, env = "WAYSTATION_CODE_OUTPUT", default_value = "64MB", value_parser = size, value_name = "SIZE")]
+    pub code_output: Size,
+
+    /// The most that a step's `limits` can set `output` to
+    #[arg(long, env = "WAYSTATION_MAX_CODE_OUTPUT", default_value = "256MB", value_parser = size, value_name = "SIZE")]
+    pub max_code_output: Size,
+
+    /// What the outputs of the code of a step may come to, as JSON
+    #[arg(long, env = "WAYSTATION_CODE_RESULT", default_value = "16MB", value_parser = size, value_name = "SIZE")]
+    pub code_result: Size,
+
+    /// The most that a step's `limits` can set `result` to
+    #[arg(long, env = "WAYSTATION_MAX_CODE_RESULT", default_value = "64MB", value_parser = size, value_name = "SIZE")]
+    pub max_code_result: Size,
+
     /// How many connections may be open at once
     #[arg(
         long,
@@ -187,22 +274,9 @@ fn size(text: &str) -> Result<Size, String> {
     if text == "unlimited" {
         return Ok(Size::Unlimited);
     }
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "" | "B" => 1,
-        "KB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "TB" => 1_000_000_000_000,
-        _ => return Err("write a size, such as `2MB` or `10GB`, or `unlimited`".to_owned()),
-    };
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| "write a size, such as `2MB` or `10GB`, or `unlimited`".to_owned())?;
-    number
-        .checked_mul(unit)
+    engine::field::size(text)
         .map(Size::Bytes)
-        .ok_or_else(|| "that is too large a size".to_owned())
+        .ok_or_else(|| "write a size, such as `2MB` or `10GB`, or `unlimited`".to_owned())
 }
 
 /// Makes the settings of a file the defaults of a command's flags.

@@ -1,14 +1,15 @@
 //! What a run asks of the world, and what is recorded of it.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::date::Date;
-use engine::host::{Boxed, Code, Effect, Host, Language, Line, Logger, Stream};
+use engine::host::{Boxed, Code, Effect, Host, Line, Logger, Stream};
 use engine::run::{Failure, Outcome, Reason};
 use engine::value::{Record, Value};
 use jiff::Zoned;
+use sandbox::isolation::Isolation;
 use serde::Serialize;
 use tokio::sync::Notify;
 
@@ -41,6 +42,8 @@ pub struct Recorder<'a> {
     begun: tokio::sync::Mutex<bool>,
     log: Mutex<Log>,
     pieces: AtomicU64,
+    /// Whether the run has run code.
+    coded: AtomicBool,
 }
 
 /// The lines that are not in the store yet, as JSON lines.
@@ -74,6 +77,7 @@ impl<'a> Recorder<'a> {
             begun: tokio::sync::Mutex::new(run.begun),
             log: Mutex::default(),
             pieces: AtomicU64::new(0),
+            coded: AtomicBool::new(false),
         }
     }
 
@@ -127,6 +131,14 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
+    /// How far the code of the run was kept apart, if it ran any.
+    fn isolation(&self) -> Option<&'static str> {
+        let isolation = self.app.codes.isolation();
+        isolation
+            .filter(|_| self.coded.load(Ordering::Relaxed))
+            .map(Isolation::name)
+    }
+
     fn take_log(&self) -> (String, u32) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         (
@@ -148,6 +160,7 @@ impl<'a> Recorder<'a> {
             answer,
             log,
             log_lines,
+            isolation: self.isolation(),
             ended_at: now(),
         };
         if !*self.begun.lock().await {
@@ -297,14 +310,13 @@ impl Host for Recorder<'_> {
 
     fn code<'e>(&'e self, code: Code<'e>) -> Boxed<'e, Result<Record, Failure>> {
         let logger = Logger::new(self, code.step);
+        self.coded.store(true, Ordering::Relaxed);
         let limit = match code.timeout {
             Some(_) => Duration::MAX,
             None => self.app.config.code_time,
         };
         Box::pin(async move {
-            let ran = match code.language {
-                Language::Python => crate::code::python(&self.app.python, code, logger),
-            };
+            let ran = self.app.codes.run(self.run.program.account, code, logger);
             tokio::time::timeout(limit, ran).await.unwrap_or_else(|_| {
                 let message = format!(
                     "the code took longer than {limit:?}; the step's `timeout` can give it more"

@@ -70,6 +70,7 @@ fn end(state: State, log: &str) -> End {
         answer: "[]".to_owned(),
         log: log.to_owned(),
         log_lines: log.lines().count() as u32,
+        isolation: None,
         ended_at: 30,
     }
 }

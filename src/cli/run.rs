@@ -45,8 +45,9 @@ pub struct Run {
 pub(super) fn concerns(flag: &str) -> bool {
     const OWN: [&str; 4] = ["file", "values", "function", "json"];
     const OF_RUNS: [&str; 4] = ["run_time", "max_steps", "max_passes", "max_calls"];
-    const OF_CODE: [&str; 2] = ["python", "code_time"];
-    OWN.contains(&flag) || OF_RUNS.contains(&flag) || OF_CODE.contains(&flag)
+    let of_code = ["code_", "max_code_", "sandbox", "python"];
+    let of_code = of_code.iter().any(|start| flag.starts_with(start));
+    OWN.contains(&flag) || OF_RUNS.contains(&flag) || of_code
 }
 
 impl Run {

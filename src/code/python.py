@@ -1,9 +1,32 @@
-# Runs the code of one `python` step. Descriptor 0 is a socket: the request comes in on it and the answer
-# goes out, each as a length of four bytes, then JSON. The answer's first byte says what it is:
+# Runs the code of one `python` step, in a process of its own. The channel is a socket: the request comes in on
+# it and the answer goes out, each as a length of four bytes, then JSON. The answer's first byte says what it is:
 # `o` the outputs, `e` an error.
+import errno
 import json
+import linecache
 import os
+import resource
 import sys
+import traceback
+
+# What most code imports: a child that is forked has it already.
+import base64
+import collections
+import csv
+import datetime
+import decimal
+import functools
+import hashlib
+import io
+import itertools
+import math
+import random
+import re
+import statistics
+import string
+import time
+import urllib.parse
+import uuid
 
 
 def receive(size):
@@ -21,19 +44,20 @@ def send(kind, value):
     sys.stderr.flush()
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     data = kind + text.encode("utf-8")
-    fcntl.fcntl(channel, fcntl.F_SETFL, 0)
+    if len(data) > request["limits"]["result"] and kind == b"o":
+        fail("the outputs are too large", limit="result")
     data = len(data).to_bytes(4, "big") + data
     while data:
         data = data[os.write(channel, data):]
     os._exit(0)
 
 
-def fail(message, line=None, traceback=None):
+def fail(message, line=None, trace=None, limit=None):
     def plain(text):
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
-    traceback = traceback and plain(traceback[-32768:])
-    send(b"e", {"message": plain(message[:4096]), "line": line, "traceback": traceback})
+    trace = trace and plain(trace[-32768:])
+    send(b"e", {"message": plain(message[:4096]), "line": line, "traceback": trace, "limit": limit})
 
 
 def wrong(value):
@@ -82,8 +106,9 @@ def checked(outputs):
 
 
 def raised(error):
-    import traceback
-
+    if isinstance(error, MemoryError):
+        limit = request["limits"]["memory"] + RESERVE
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     # The first frame is this file's own.
     inner = error.__traceback__ and error.__traceback__.tb_next
     error = error.with_traceback(inner)
@@ -100,7 +125,30 @@ def raised(error):
     if line:
         message += f" (line {line - request['line'] + 1} of the code)"
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    fail(message, line, text)
+    fail(message, line, text, limited(error))
+
+
+def limited(error):
+    """Which limit an exception comes from, if it does."""
+    if isinstance(error, MemoryError):
+        return "memory"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        return "disk"
+    return None
+
+
+# Memory that is kept back for saying that there is none.
+RESERVE = 32 << 20
+
+
+def keep_limits(limits):
+    for what, soft, reserve in (
+        (resource.RLIMIT_DATA, limits["memory"], RESERVE),
+        (resource.RLIMIT_CPU, limits["cpu"], 1),
+        (resource.RLIMIT_NPROC, limits["processes"], 0),
+        (resource.RLIMIT_FSIZE, limits["disk"], 0),
+    ):
+        resource.setrlimit(what, (soft, soft + reserve))
 
 
 def run():
@@ -110,8 +158,6 @@ def run():
     sys.modules["__main__"] = main
     main.inputs, main.outputs = request["inputs"], {}
     try:
-        import linecache
-
         linecache.cache[request["file"]] = (len(source), None, source.splitlines(True), request["file"])
         exec(compile(source, request["file"], "exec", dont_inherit=True), main.__dict__)
         if "threading" in sys.modules:
@@ -127,16 +173,14 @@ def run():
     send(b"o", checked(main.__dict__.get("outputs")))
 
 
-import fcntl
-
-channel = os.dup(0)
-nothing = os.open(os.devnull, os.O_RDONLY)
-os.dup2(nothing, 0)
-os.close(nothing)
-sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-request = json.loads(receive(int.from_bytes(receive(4), "big")))
-# When the server closes the socket, or dies, the whole process group is ended by SIGIO.
-fcntl.fcntl(channel, fcntl.F_SETOWN, -os.getpgrp())
-fcntl.fcntl(channel, fcntl.F_SETFL, os.O_ASYNC)
-run()
+def serve(socket):
+    global channel, request
+    channel = socket
+    for name in ("stdout", "stderr"):
+        # What the parent had is closed there.
+        number = 1 if name == "stdout" else 2
+        setattr(sys, name, open(number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False))
+    request = json.loads(receive(int.from_bytes(receive(4), "big")))
+    os.environ.update(request["environment"])
+    keep_limits(request["limits"])
+    run()

@@ -6,6 +6,7 @@ pub mod break_;
 pub mod calculator;
 pub mod call;
 pub mod cast;
+pub mod code;
 pub mod continue_;
 pub mod date;
 pub mod if_;

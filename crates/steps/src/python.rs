@@ -2,11 +2,13 @@
 
 use engine::context::Cx;
 use engine::field::Code;
-use engine::host::Language;
+use engine::host::{Language, Network};
 use engine::kind::{Example, Gives, Group, Step};
 use engine::run::{Failure, Flow};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::code::Limits;
 
 /// Run Python code.
 ///
@@ -34,6 +36,11 @@ use serde::Deserialize;
 pub struct Python {
     /// The code.
     code: Code,
+    /// What of the network the code can reach.
+    network: Option<Network>,
+    /// How much the code may use.
+    #[serde(default)]
+    limits: Limits,
 }
 
 impl Step for Python {
@@ -62,7 +69,8 @@ impl Step for Python {
     ];
 
     async fn run(&self, cx: &mut Cx<'_>) -> Result<Flow, Failure> {
-        cx.code(Language::Python, &self.code.0).await?;
+        let asked = self.limits.asked(self.network);
+        cx.code(Language::Python, &self.code.0, &asked).await?;
         Ok(Flow::Next)
     }
 }

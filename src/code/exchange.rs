@@ -1,0 +1,270 @@
+//! What passes between the server and a process that runs code: the request, the answer, and what it writes.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+
+use engine::host::{Logger, Stream};
+use engine::run::{Failure, Reason};
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+
+use crate::recorder::MAX_LINE;
+
+/// The longest answer, in bytes; what the outputs come to is limited before.
+const MAX_FRAME: usize = 80 << 20;
+/// How much is read of a pipe at a time.
+const CHUNK: usize = 64 << 10;
+
+/// A message from a process: its first byte says what it is.
+pub enum Frame {
+    /// The outputs, as a JSON object.
+    Outputs(Vec<u8>),
+    /// Why the code failed.
+    Raised(Raised),
+    /// Something to fetch, as JSON.
+    Fetch(Vec<u8>),
+    /// The process is gone, or does not speak as agreed.
+    Nothing,
+}
+
+/// How code failed.
+#[derive(Deserialize)]
+pub struct Raised {
+    /// What happened, and where in the code.
+    pub message: String,
+    /// The line of the program's file.
+    pub line: Option<usize>,
+    /// How the code came there.
+    pub traceback: Option<String>,
+    /// The limit that it met, if it did.
+    pub limit: Option<String>,
+}
+
+/// Sends a message: its length, then its bytes.
+///
+/// # Errors
+/// The system's, as when the process is gone.
+pub async fn send(channel: &mut UnixStream, message: &[u8]) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(4 + message.len());
+    bytes.extend((message.len() as u32).to_be_bytes());
+    bytes.extend(message);
+    channel.write_all(&bytes).await
+}
+
+/// Answers from inside a process: a message with the byte that says what it is.
+///
+/// # Errors
+/// The system's.
+pub fn answer(channel: &mut impl Write, kind: u8, message: &[u8]) -> io::Result<()> {
+    let length = (message.len() + 1) as u32;
+    channel.write_all(&[&length.to_be_bytes()[..], &[kind], message].concat())
+}
+
+/// Receives a message. A process that is gone or speaks nonsense gives `Nothing`.
+pub async fn receive(channel: &mut UnixStream) -> Frame {
+    let Ok(length) = channel.read_u32().await else {
+        return Frame::Nothing;
+    };
+    let length = length as usize;
+    if length == 0 || length > MAX_FRAME {
+        return Frame::Nothing;
+    }
+    // Room is made as bytes come: a length alone costs nothing.
+    let mut message = Vec::new();
+    let mut body = (&mut *channel).take(length as u64);
+    if body.read_to_end(&mut message).await.is_err() || message.len() < length {
+        return Frame::Nothing;
+    }
+    match message.remove(0) {
+        b'o' => Frame::Outputs(message),
+        b'e' => serde_json::from_slice(&message).map_or(Frame::Nothing, Frame::Raised),
+        b'f' => Frame::Fetch(message),
+        _ => Frame::Nothing,
+    }
+}
+
+/// How much of a step's output is kept from its beginning, and as much from its end, in bytes.
+pub const KEPT: usize = 256 << 10;
+
+/// What a process writes, on its way to the log, line by line.
+pub struct Output<'p> {
+    out: Lines<'p>,
+    error: Lines<'p>,
+    kept: Kept<'p>,
+    /// How many bytes may still come.
+    left: usize,
+    limit: usize,
+}
+
+/// Lines of one pipe.
+struct Lines<'p> {
+    pipe: Option<&'p pipe::Receiver>,
+    stream: Stream,
+    /// A line that has begun, cut where the log keeps no more of it.
+    begun: Vec<u8>,
+    open: bool,
+}
+
+/// The beginning goes to the log as it comes. The end is held back until it is known to be the end.
+struct Kept<'r> {
+    logger: Logger<'r>,
+    begun: usize,
+    end: VecDeque<(Stream, String)>,
+    held: usize,
+    left_out: usize,
+}
+
+impl<'p> Output<'p> {
+    /// What comes out of these pipes, up to `limit` bytes together.
+    pub fn new(
+        (out, error): &'p (pipe::Receiver, pipe::Receiver),
+        limit: usize,
+        logger: Logger<'p>,
+    ) -> Output<'p> {
+        let lines = |pipe, stream| Lines {
+            pipe: Some(pipe),
+            stream,
+            begun: Vec::new(),
+            open: false,
+        };
+        Output {
+            out: lines(out, Stream::Out),
+            error: lines(error, Stream::Error),
+            kept: Kept {
+                logger,
+                begun: 0,
+                end: VecDeque::new(),
+                held: 0,
+                left_out: 0,
+            },
+            left: limit,
+            limit,
+        }
+    }
+
+    /// Reads until both pipes are closed.
+    ///
+    /// # Errors
+    /// The failure of writing too much.
+    pub async fn read(&mut self) -> Result<(), Failure> {
+        loop {
+            tokio::select! {
+                biased;
+                true = self.out.readable() => {}
+                true = self.error.readable() => {}
+                else => return Ok(()),
+            }
+            self.rest()?;
+        }
+    }
+
+    /// Reads what is there, without waiting for more.
+    ///
+    /// # Errors
+    /// The failure of writing too much.
+    pub fn rest(&mut self) -> Result<(), Failure> {
+        for lines in [&mut self.out, &mut self.error] {
+            lines.rest(&mut self.kept, &mut self.left);
+        }
+        match self.left {
+            0 => {
+                let limit = engine::field::shown_size(self.limit as u64);
+                let message = format!("the code wrote more than {limit} of output");
+                Err(Failure::new(message).because(Reason::Limit))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends lines that have begun, and keeps the end of what came.
+    pub fn finish(mut self) {
+        for lines in [&mut self.out, &mut self.error] {
+            if lines.open {
+                lines.end(&mut self.kept);
+            }
+        }
+        self.kept.finish();
+    }
+}
+
+impl Lines<'_> {
+    /// Waits until something can be read; false once it cannot any more.
+    async fn readable(&self) -> bool {
+        match self.pipe {
+            Some(pipe) => pipe.readable().await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Reads what is there, or `left` bytes of it.
+    fn rest(&mut self, kept: &mut Kept<'_>, left: &mut usize) {
+        let mut chunk = [0; CHUNK];
+        while let Some(pipe) = self.pipe
+            && *left > 0
+        {
+            match pipe.try_read(&mut chunk) {
+                Ok(0) => self.pipe = None,
+                Ok(read) => {
+                    self.add(&chunk[..read], kept);
+                    *left = left.saturating_sub(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.pipe = None,
+            }
+        }
+    }
+
+    fn add(&mut self, mut bytes: &[u8], kept: &mut Kept<'_>) {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.begin(&bytes[..end]);
+            self.end(kept);
+            bytes = &bytes[end + 1..];
+        }
+        if !bytes.is_empty() {
+            self.begin(bytes);
+        }
+    }
+
+    fn begin(&mut self, bytes: &[u8]) {
+        let room = (MAX_LINE + 1).saturating_sub(self.begun.len());
+        self.begun
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.open = true;
+    }
+
+    fn end(&mut self, kept: &mut Kept<'_>) {
+        kept.add(self.stream, &String::from_utf8_lossy(&self.begun));
+        self.begun.clear();
+        self.open = false;
+    }
+}
+
+impl Kept<'_> {
+    fn add(&mut self, stream: Stream, line: &str) {
+        let length = line.len() + 1;
+        if self.begun + length <= KEPT && self.end.is_empty() {
+            self.begun += length;
+            return self.logger.log(stream, line);
+        }
+        self.end.push_back((stream, line.to_owned()));
+        self.held += length;
+        while self.held > KEPT
+            && let Some((_, line)) = self.end.pop_front()
+        {
+            self.held -= line.len() + 1;
+            self.left_out += line.len() + 1;
+        }
+    }
+
+    fn finish(self) {
+        if self.left_out > 0 {
+            let note = format!("… {} bytes of output are left out here …", self.left_out);
+            self.logger.log(Stream::Note, &note);
+        }
+        for (stream, line) in self.end {
+            self.logger.log(stream, &line);
+        }
+    }
+}
