@@ -201,12 +201,17 @@ impl<'r> Cx<'r> {
         )
     }
 
-    /// Runs code of another language with all variables as its inputs, and makes the variables that
-    /// come out of it.
+    /// Runs code of another language with all variables as its inputs and `packages` to import from, and
+    /// makes the variables that come out of it.
     ///
     /// # Errors
     /// The failure of the code, with the line it happened on; a limit; that time is over.
-    pub async fn code(&mut self, language: Language, text: &str) -> Result<(), Failure> {
+    pub async fn code(
+        &mut self,
+        language: Language,
+        text: &str,
+        packages: &[String],
+    ) -> Result<(), Failure> {
         let code = Code {
             language,
             text,
@@ -214,6 +219,7 @@ impl<'r> Cx<'r> {
             line: self.step.and_then(|step| step.code_line).unwrap_or(1),
             step: self.at(),
             timeout: self.step.and_then(|step| step.timeout),
+            packages,
             inputs: self.variables(),
         };
         let host = self.host;

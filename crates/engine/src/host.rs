@@ -92,6 +92,8 @@ pub struct Code<'a> {
     pub step: (&'a str, &'a str),
     /// The longest it may take, where the step says so.
     pub timeout: Option<Duration>,
+    /// The packages it imports, each [normalised](crate::requirement::Requirement), in order.
+    pub packages: &'a [String],
     /// The variables it is given.
     pub inputs: Record,
 }
