@@ -34,6 +34,8 @@ struct Request<'a> {
     file: &'a str,
     line: usize,
     inputs: &'a Record,
+    /// The folder of the packages that it imports.
+    site: Option<&'a Path>,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +61,7 @@ impl Python {
     }
 
     /// The interpreter itself: a version manager's script in its place would run for every step.
-    async fn path(&self) -> &Path {
+    pub async fn path(&self) -> &Path {
         let ask = async {
             let mut command = Command::new(&self.named);
             command
@@ -78,7 +80,7 @@ impl Python {
     }
 }
 
-/// Runs Python code and gives its outputs.
+/// Runs Python code and gives its outputs. `site` is the folder of the packages that it imports.
 ///
 /// Dropping the future kills the process and all of its group.
 ///
@@ -87,6 +89,7 @@ impl Python {
 pub async fn python(
     python: &Python,
     code: Code<'_>,
+    site: Option<&Path>,
     logger: Logger<'_>,
 ) -> Result<Record, Failure> {
     let folder = tempfile::Builder::new()
@@ -121,7 +124,14 @@ pub async fn python(
         ))
     });
     drop(command);
-    Group::new(child?).run(channel, &code, logger).await
+    let request = Request {
+        code: code.text,
+        file: code.file,
+        line: code.line,
+        inputs: &code.inputs,
+        site,
+    };
+    Group::new(child?).run(channel, &request, logger).await
 }
 
 fn no_process(error: std::io::Error) -> Failure {
@@ -151,7 +161,7 @@ impl Group {
     async fn run(
         mut self,
         channel: UnixStream,
-        code: &Code<'_>,
+        request: &Request<'_>,
         logger: Logger<'_>,
     ) -> Result<Record, Failure> {
         let out = self.child.stdout.take().map(BufReader::new);
@@ -162,7 +172,7 @@ impl Group {
                 lines(error, Stream::Error, logger)
             )
         });
-        let mut answer = std::pin::pin!(exchange(channel, code));
+        let mut answer = std::pin::pin!(exchange(channel, request));
         let mut printed = false;
         let answer = loop {
             tokio::select! {
@@ -208,13 +218,7 @@ impl Drop for Group {
 }
 
 /// Sends the request and waits for the answer.
-async fn exchange(mut channel: UnixStream, code: &Code<'_>) -> Result<Answer, Failure> {
-    let request = Request {
-        code: code.text,
-        file: code.file,
-        line: code.line,
-        inputs: &code.inputs,
-    };
+async fn exchange(mut channel: UnixStream, request: &Request<'_>) -> Result<Answer, Failure> {
     let request = serde_json::to_vec(&request).unwrap_or_default();
     // A process that ends early is told by the answer that never comes.
     let _ = channel

@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::app::App;
+use crate::packages::Environment;
 use crate::runs::Run;
 use crate::store::{self, End, RunId, State, Store};
 use crate::{Error, now};
@@ -302,8 +303,10 @@ impl Host for Recorder<'_> {
             None => self.app.config.code_time,
         };
         Box::pin(async move {
+            let environment = self.packages(code.packages).await?;
+            let site = environment.as_ref().map(|packages| packages.site.as_path());
             let ran = match code.language {
-                Language::Python => crate::code::python(&self.app.python, code, logger),
+                Language::Python => crate::code::python(&self.app.python, code, site, logger),
             };
             tokio::time::timeout(limit, ran).await.unwrap_or_else(|_| {
                 let message = format!(
@@ -336,6 +339,19 @@ impl Host for Recorder<'_> {
 }
 
 impl Recorder<'_> {
+    /// What code imports, where it names packages; it is installed if need be.
+    async fn packages(&self, wanted: &[String]) -> Result<Option<Arc<Environment>>, Failure> {
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let python = self.app.python.path().await;
+        let ready = self
+            .app
+            .packages
+            .ready(python, wanted, self.run.program.packages());
+        ready.await.map(Some).map_err(Failure::new)
+    }
+
     /// Waits until the run is told to stop.
     async fn stopped(&self) {
         loop {

@@ -139,4 +139,8 @@ request = json.loads(receive(int.from_bytes(receive(4), "big")))
 # When the server closes the socket, or dies, the whole process group is ended by SIGIO.
 fcntl.fcntl(channel, fcntl.F_SETOWN, -os.getpgrp())
 fcntl.fcntl(channel, fcntl.F_SETFL, os.O_ASYNC)
+if request["site"]:
+    # Before other packages, after Python's own modules; files named `*.pth` are not looked at here.
+    others = (at for at, path in enumerate(sys.path) if path.endswith("-packages"))
+    sys.path.insert(next(others, len(sys.path)), request["site"])
 run()
