@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OnceCell, watch};
+use tokio::task::block_in_place;
 
 use self::environment::Cache;
 pub use self::environment::Environment;
@@ -222,12 +223,13 @@ impl Shared {
             all.join(", ")
         ));
         installation.install(packages).await?;
-        let size = bytes(environment::size(&installation.folder.site()));
+        let (site, wanted) = (installation.folder.site(), job.key.names());
         let digest = digest(&job.key.python, &requirements(packages));
-        let kept = self
-            .cache
-            .keep(installation.folder, &job.key.names(), &digest);
-        let environment = kept.map_err(unkept)?;
+        let (size, kept) = block_in_place(|| {
+            let size = environment::size(&site);
+            (size, self.cache.keep(installation.folder, &wanted, &digest))
+        });
+        let (size, environment) = (bytes(size), kept.map_err(unkept)?);
         let time = began.elapsed().as_secs_f64();
         (self.tell)(&format!(
             "packages of {name} are ready ({count}, {size}, {time:.1} s)"

@@ -332,6 +332,7 @@ fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
 fn reason(line: &str) -> Option<&str> {
     let Some((_, cause)) = line.rsplit_once("Caused by ") else {
         let cause = line.split_once("URL ")?.1.split_once(": ")?.1;
+        let cause = cause.strip_prefix("connection error: ").unwrap_or(cause);
         return cause.split(" for url").next()?.split(" - skipping").next();
     };
     let quoted = cause.split_once('\'')?.1.rsplit_once('\'')?.0;

@@ -1,24 +1,28 @@
 //! Resolves packages to versions and installs them, with uv or with pip.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
-
-use crate::config::Config;
+use serde_json::Value as Json;
+use tokio::task::block_in_place;
 
 use super::environment::{Unfinished, size};
 use super::explained::{Asked, explained};
 use super::installer::{Installer, Output};
 use super::interpreter::Interpreter;
 use super::lock::{self, Locked};
+use crate::config::Config;
 
 /// pip, with no way to start another program.
 const PIP: &str = include_str!("pip.py");
 
 /// The most packages that an environment may have.
 const MAX_LOCKED: usize = 1_000;
+/// The most that is read of what an installer wrote to a file, in bytes.
+const MAX_READ: u64 = 32 << 20;
 /// How often the size of what is being installed is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -59,39 +63,6 @@ pub struct Installation<'a> {
 enum Tool {
     Uv(PathBuf),
     Pip,
-}
-
-/// What pip says that it would install.
-#[derive(Deserialize)]
-struct Report {
-    install: Vec<Found>,
-}
-
-#[derive(Deserialize)]
-struct Found {
-    metadata: Metadata,
-    download_info: Download,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    name: String,
-    version: String,
-}
-
-#[derive(Deserialize)]
-struct Download {
-    archive_info: Archive,
-}
-
-#[derive(Deserialize)]
-struct Archive {
-    hashes: Hashes,
-}
-
-#[derive(Deserialize)]
-struct Hashes {
-    sha256: String,
 }
 
 impl Tools {
@@ -145,7 +116,7 @@ impl Installation<'_> {
         if !output.success {
             return Err(self.explained(&output, false));
         }
-        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let text = beginning(&file);
         let packages = match text.starts_with('{') {
             true => reported(&text),
             false => lock::packages(&text),
@@ -181,7 +152,7 @@ impl Installation<'_> {
             return Err(self.explained(&output, true));
         }
         let _ = std::fs::remove_file(self.folder.site().join(".lock"));
-        match size(&self.folder.site()) > self.tools.max_bytes {
+        match block_in_place(|| size(&self.folder.site())) > self.tools.max_bytes {
             true => Err(self.too_large()),
             false => Ok(()),
         }
@@ -190,7 +161,8 @@ impl Installation<'_> {
     /// Runs an installer as long as it does not write too much.
     async fn run(&self, installer: Installer) -> Result<Output, String> {
         let grown = async {
-            while size(self.folder.path()) <= self.tools.max_bytes.saturating_mul(2) {
+            let size = || block_in_place(|| size(self.folder.path()));
+            while size() <= self.tools.max_bytes.saturating_mul(2) {
                 tokio::time::sleep(LOOK).await;
             }
         };
@@ -264,7 +236,7 @@ impl Installation<'_> {
     }
 
     fn explained(&self, output: &Output, locked: bool) -> String {
-        let log = std::fs::read_to_string(self.folder.path().join("pip.log")).unwrap_or_default();
+        let log = beginning(&self.folder.path().join("pip.log"));
         let asked = Asked {
             index: &self.tools.index,
             interpreter: self.interpreter,
@@ -300,14 +272,24 @@ fn hosts(index: &str) -> Vec<String> {
     std::iter::once(host).chain(files).collect()
 }
 
-/// What pip reports, in order of the packages' names.
+/// What pip reports that it would install, in order of the packages' names.
 fn reported(text: &str) -> Option<Vec<Locked>> {
-    let report: Report = serde_json::from_str(text).ok()?;
-    let found = report.install.into_iter().map(|found| {
-        let hashes = vec![found.download_info.archive_info.hashes.sha256];
-        Locked::new(&found.metadata.name, &found.metadata.version, hashes)
+    let report: Json = serde_json::from_str(text).ok()?;
+    let found = report["install"].as_array()?.iter().map(|found| {
+        let hash = found["download_info"]["archive_info"]["hashes"]["sha256"].as_str()?;
+        let (name, version) = (&found["metadata"]["name"], &found["metadata"]["version"]);
+        Locked::new(name.as_str()?, version.as_str()?, vec![hash.to_owned()])
     });
     let mut packages = found.collect::<Option<Vec<_>>>()?;
     packages.sort();
     Some(packages)
+}
+
+/// The beginning of what an installer wrote to a file; a package can make it as long as it likes.
+fn beginning(path: &Path) -> String {
+    let mut text = Vec::new();
+    if let Ok(file) = File::open(path) {
+        let _ = file.take(MAX_READ).read_to_end(&mut text);
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
