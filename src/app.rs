@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::code::Codes;
 use crate::config::Config;
 use crate::keys::Keys;
+use crate::packages::{Packages, Tools};
 use crate::programs::Programs;
 use crate::store::{RunId, Store};
 
@@ -25,6 +26,8 @@ pub struct App {
     pub keys: Keys,
     /// What runs code of other languages.
     pub codes: Codes,
+    /// What Python code imports.
+    pub packages: Packages,
     /// Places for runs at work.
     pub slots: Arc<Semaphore>,
     /// How many calls wait for a place.
@@ -54,6 +57,11 @@ impl App {
                 config.max_running.clamp(1, Semaphore::MAX_PERMITS),
             )),
             codes: Codes::new(&config),
+            packages: Packages::new(
+                Tools::of(&config),
+                config.data.join("packages"),
+                Box::new(|line| tracing::info!("{line}")),
+            ),
             config,
             store,
             programs: Programs::default(),

@@ -12,7 +12,7 @@ mod python;
 mod usage;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,6 +32,7 @@ use self::launcher::{Launcher, kill};
 use self::limits::Limits;
 use self::pool::{Pool, Taken};
 use crate::config::Config;
+use crate::packages::Environment;
 
 pub use self::launcher::ARGUMENT as LAUNCH;
 
@@ -71,7 +72,8 @@ pub struct Report {
 struct Key {
     account: i64,
     network: Network,
-    python: bool,
+    /// For Python, the environment of the packages.
+    python: Option<Option<Arc<Environment>>>,
 }
 
 impl Codes {
@@ -86,7 +88,15 @@ impl Codes {
         }
     }
 
-    /// Runs code of an account and gives its outputs.
+    /// The Python interpreter.
+    ///
+    /// # Errors
+    /// In words, why it cannot be used.
+    pub async fn python(&self) -> Result<&Path, String> {
+        Ok(&self.python.interpreter().await?.path)
+    }
+
+    /// Runs code of an account, which can import the packages of an environment, and gives its outputs.
     ///
     /// Dropping the future ends the process and all that it started.
     ///
@@ -96,14 +106,15 @@ impl Codes {
         &self,
         account: i64,
         code: Code<'_>,
+        environment: Option<Arc<Environment>>,
         logger: Logger<'_>,
     ) -> Result<Record, Failure> {
-        let limits = Limits::of(code.asked, &self.config)?;
+        let limits = Limits::of(&code.asked, &self.config)?;
         let network = self.network(&code)?;
         let key = Key {
             account,
             network,
-            python: code.language == Language::Python,
+            python: (code.language == Language::Python).then_some(environment),
         };
         let mut taken = self.taken(&key, Work::Python, false).await?;
         if limits.disk != self.config.code_disk.bytes() {
@@ -182,17 +193,19 @@ impl Codes {
             return Err(refusal);
         }
         let isolation = offer.isolation;
-        let python = match key.python {
-            true => Some(self.python.ready(None, Vec::new()).await?),
-            false => None,
+        let python = match &key.python {
+            Some(environment) => Some(self.python.ready(environment.as_deref()).await?),
+            None => None,
         };
+        let mut readable = self.python.readable().await?;
+        readable.extend(python.iter().filter_map(|python| python.site.clone()));
         let launch = Launch {
             isolation,
             network: key.network,
             user: isolation::user(0),
             folder: self.folder().await?,
             proxy: None,
-            readable: self.python.readable().await?,
+            readable,
             disk: self.config.code_disk.bytes(),
             python,
         };

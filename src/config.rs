@@ -105,6 +105,15 @@ pub struct Config {
     )]
     pub python: PathBuf,
 
+    /// What installs the packages of `python` steps: uv, a path or a name to look for; pip does where it is
+    /// not there
+    #[arg(long, env = "WAYSTATION_UV", default_value = "uv", value_name = "PATH")]
+    pub uv: PathBuf,
+
+    /// The index that packages come from, as pip and uv know it
+    #[arg(long, env = "WAYSTATION_PACKAGE_INDEX", default_value = "https://pypi.org/simple", value_parser = index, hide_env_values = true, value_name = "URL")]
+    pub package_index: String,
+
     /// How long the code of a step may run, unless the step's `timeout` says otherwise
     #[arg(long, env = "WAYSTATION_CODE_TIME", default_value = "60s", value_parser = time, value_name = "TIME")]
     pub code_time: Duration,
@@ -277,6 +286,18 @@ fn size(text: &str) -> Result<Size, String> {
     engine::field::size(text)
         .map(Size::Bytes)
         .ok_or_else(|| "write a size, such as `2MB` or `10GB`, or `unlimited`".to_owned())
+}
+
+/// Reads the address of an index; what comes from it is code, so it must come over TLS, or from this machine.
+fn index(text: &str) -> Result<String, String> {
+    let here = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+    let here = here.iter().filter_map(|start| text.strip_prefix(start));
+    let here = here.into_iter().any(|rest| rest.starts_with([':', '/']));
+    let plain = text.chars().all(|c| c.is_ascii_graphic());
+    match plain && (here || text.starts_with("https://")) {
+        true => Ok(text.to_owned()),
+        false => Err("write an address that begins with `https://`".to_owned()),
+    }
 }
 
 /// Makes the settings of a file the defaults of a command's flags.

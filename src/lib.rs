@@ -6,6 +6,7 @@ pub mod code;
 pub mod config;
 pub mod http;
 pub mod keys;
+pub mod packages;
 pub mod programs;
 pub mod recorder;
 pub mod reference;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::app::App;
+use crate::packages::Environment;
 use crate::runs::Run;
 use crate::store::{self, End, RunId, State, Store};
 use crate::{Error, now};
@@ -316,7 +317,9 @@ impl Host for Recorder<'_> {
             None => self.app.config.code_time,
         };
         Box::pin(async move {
-            let ran = self.app.codes.run(self.run.program.account, code, logger);
+            let environment = self.packages(code.asked.packages).await?;
+            let account = self.run.program.account;
+            let ran = self.app.codes.run(account, code, environment, logger);
             tokio::time::timeout(limit, ran).await.unwrap_or_else(|_| {
                 let message = format!(
                     "the code took longer than {limit:?}; the step's `timeout` can give it more"
@@ -348,6 +351,19 @@ impl Host for Recorder<'_> {
 }
 
 impl Recorder<'_> {
+    /// What code imports, where it names packages; it is installed if need be.
+    async fn packages(&self, wanted: &[String]) -> Result<Option<Arc<Environment>>, Failure> {
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let python = self.app.codes.python().await.map_err(Failure::new)?;
+        let ready = self
+            .app
+            .packages
+            .ready(python, wanted, self.run.program.packages());
+        ready.await.map(Some).map_err(Failure::new)
+    }
+
     /// Waits until the run is told to stop.
     async fn stopped(&self) {
         loop {

@@ -16,6 +16,7 @@ use crate::Error;
 use crate::app::App;
 use crate::config::Config;
 use crate::keys::Keys;
+use crate::packages::{Packages, Tools};
 use crate::programs::{OWNER, drawn};
 use crate::runs::{self, Call, Refused, Started};
 use crate::store::sqlite::Sqlite;
@@ -45,7 +46,14 @@ pub struct Run {
 pub(super) fn concerns(flag: &str) -> bool {
     const OWN: [&str; 4] = ["file", "values", "function", "json"];
     const OF_RUNS: [&str; 4] = ["run_time", "max_steps", "max_passes", "max_calls"];
-    let of_code = ["code_", "max_code_", "sandbox", "python"];
+    let of_code = [
+        "code_",
+        "max_code_",
+        "sandbox",
+        "python",
+        "uv",
+        "package_index",
+    ];
     let of_code = of_code.iter().any(|start| flag.starts_with(start));
     OWN.contains(&flag) || OF_RUNS.contains(&flag) || of_code
 }
@@ -73,7 +81,12 @@ impl Run {
             Stream::Note => note(format_args!("note: {line}")),
             _ => note(line),
         };
-        let outcome = runtime()?.block_on(once(self.config, plan, entry, Some(Box::new(watch))));
+        let outcome = runtime()?.block_on(once(
+            self.config,
+            (plan, &self.file),
+            entry,
+            Some(Box::new(watch)),
+        ));
         match outcome? {
             Ok(outcome) => shown(&source.name, outcome, self.json),
             Err(refusal) => {
@@ -87,13 +100,13 @@ impl Run {
     }
 }
 
-/// Runs a program once, with a record that is forgotten afterwards.
+/// Runs a program of a file once, with a record that is forgotten afterwards.
 ///
 /// # Errors
 /// When the record cannot be kept. A call that starts nothing gives the sentence why.
 pub(super) async fn once(
     config: Config,
-    plan: Plan,
+    (plan, file): (Plan, &Path),
     entry: engine::plan::Call,
     watch: Option<crate::app::Watch>,
 ) -> Result<Result<Outcome, String>, Error> {
@@ -107,8 +120,12 @@ pub(super) async fn once(
         Keys::forgotten()?,
     );
     app.watch = watch;
+    if let Some(folder) = cache() {
+        let tools = Tools::of(&app.config);
+        app.packages = Packages::new(tools, folder, Box::new(|line| note(line)));
+    }
     let program = plan.id;
-    app.programs.serve(plan, Path::new(""), &*store).await?;
+    app.programs.serve(plan, file, &*store).await?;
     let call = Call {
         account: OWNER,
         program,
@@ -123,6 +140,17 @@ pub(super) async fn once(
         Err(Refused::Failed(_, error)) => Err(error),
         Err(_) => Err(Error::new("the run could not be started")),
     }
+}
+
+/// The user's folder for packages; nothing where the environment names none.
+fn cache() -> Option<PathBuf> {
+    let named = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let folder = named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")));
+    folder.map(|folder| folder.join("waystation/packages"))
 }
 
 /// Writes an outcome for people, or as JSON.

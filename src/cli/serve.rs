@@ -102,6 +102,7 @@ async fn serve(dir: &Path, config: Config) -> Done {
         .map_err(|error| Error::new(error.to_string()))?;
     output::text(greeting(&app, dir, address, new_key.as_deref()))?;
     tell(&report, true);
+    install(&app, &report);
     let working = tokio::spawn(worker::work(app.clone()));
     let reloading = tokio::spawn(reload(
         app.clone(),
@@ -212,14 +213,35 @@ async fn reload(app: Arc<App>, dir: PathBuf, folder: Watched, keys: Watched, fil
 
 /// Reads the folder of programs, and once more as long as there are folders in it that were not watched
 /// while they were read.
-async fn read_again(app: &App, dir: &Path, folder: &Watched) -> Result<(), Error> {
+async fn read_again(app: &Arc<App>, dir: &Path, folder: &Watched) -> Result<(), Error> {
     loop {
         let report = app.programs.load(dir, &*app.store).await?;
         tell(&report, false);
+        install(app, &report);
         // The watcher answers on a thread of its own, and is waited for.
         if !tokio::task::block_in_place(|| folder.follow(report.folders))? {
             return Ok(());
         }
+    }
+}
+
+/// Installs in the background what new programs import.
+fn install(app: &Arc<App>, report: &Report) {
+    let new = report.changed.iter();
+    for served in new.filter(|served| !served.plan.packages.is_empty()) {
+        let (app, served) = (app.clone(), served.clone());
+        tokio::spawn(async move {
+            let ready = match app.codes.python().await {
+                Ok(python) => app.packages.prepare(python, served.packages()).await,
+                Err(why) => Err(why),
+            };
+            if let Err(why) = ready {
+                tracing::warn!(
+                    "the packages of {} are not there: {why}",
+                    served.plan.source.name
+                );
+            }
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! `waystation test`: makes the calls that programs name as their tests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Args, Parser};
@@ -51,7 +51,7 @@ impl Test {
         let mut all = Vec::new();
         for path in program_files(&self.paths)? {
             let source = read(&path)?;
-            let tested = runtime.block_on(tests(&source))?;
+            let tested = runtime.block_on(tests(&source, &path))?;
             if !self.json {
                 tested.iter().try_for_each(show)?;
             }
@@ -85,11 +85,11 @@ fn show(tested: &Tested) -> Result<(), Error> {
     }
 }
 
-/// Runs all tests of a program.
+/// Runs all tests of a program, which stands in the file `path`.
 ///
 /// # Errors
 /// When the runs cannot be recorded.
-pub async fn tests(source: &Source) -> Result<Vec<Tested>, Error> {
+pub async fn tests(source: &Source, path: &Path) -> Result<Vec<Tested>, Error> {
     let plan = match Plan::check(source, &KINDS) {
         Ok(plan) => plan,
         Err(problems) => {
@@ -113,13 +113,13 @@ pub async fn tests(source: &Source) -> Result<Vec<Tested>, Error> {
         all.push(Tested {
             program: source.name.to_string(),
             test,
-            wrong: wrong(plan, case).await?,
+            wrong: wrong((plan, path), case).await?,
         });
     }
     Ok(all)
 }
 
-async fn wrong(plan: Plan, case: &Case) -> Result<Vec<String>, Error> {
+async fn wrong(program: (Plan, &Path), case: &Case) -> Result<Vec<String>, Error> {
     let config = Defaults::parse_from(["test"]).config;
     let lines = Arc::new(Mutex::new(Vec::new()));
     let kept = lines.clone();
@@ -135,7 +135,7 @@ async fn wrong(plan: Plan, case: &Case) -> Result<Vec<String>, Error> {
         values: case.variables.clone(),
         by_webhook: false,
     };
-    let came = match super::run::once(config, plan, entry, Some(Box::new(watch))).await? {
+    let came = match super::run::once(config, program, entry, Some(Box::new(watch))).await? {
         Ok(Outcome::Succeeded(values)) => {
             let pair = |(name, value)| Value::list(vec![Value::Text(name), value]);
             Ok(Value::list(values.into_iter().map(pair).collect()))

@@ -62,7 +62,7 @@ impl Limits {
     ///
     /// # Errors
     /// That it asks for more than this server gives.
-    pub fn of(asked: &Asked, config: &Config) -> Result<Limits, Failure> {
+    pub fn of(asked: &Asked<'_>, config: &Config) -> Result<Limits, Failure> {
         let most = Most::of(config);
         let bytes = Size::bytes;
         Ok(Limits {

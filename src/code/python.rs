@@ -1,6 +1,6 @@
 //! Python: the interpreter, and what a process of it is told.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use engine::host::Code;
@@ -11,6 +11,7 @@ use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use super::limits::{Limits, Told};
+use crate::packages::Environment;
 
 const DRIVER: &str = include_str!("python.py");
 
@@ -88,18 +89,16 @@ impl Python {
         Ok(self.interpreter().await?.folders.clone())
     }
 
-    /// An interpreter that is to stand ready, with a folder of packages and the modules to import.
-    pub async fn ready(
-        &self,
-        site: Option<&Path>,
-        modules: Vec<String>,
-    ) -> Result<message::Python, String> {
+    /// An interpreter that is to stand ready, with the modules of its packages imported.
+    pub async fn ready(&self, packages: Option<&Environment>) -> Result<message::Python, String> {
         let found = self.interpreter().await?;
         Ok(message::Python {
             path: found.path.clone(),
             driver: DRIVER.to_owned(),
-            site: site.map(Path::to_owned),
-            modules,
+            site: packages.map(|packages| packages.site.clone()),
+            modules: packages
+                .map(|packages| packages.modules.clone())
+                .unwrap_or_default(),
         })
     }
 }

@@ -201,8 +201,8 @@ impl<'r> Cx<'r> {
         )
     }
 
-    /// Runs code of another language with all variables as its inputs, and makes the variables that
-    /// come out of it.
+    /// Runs code of another language with all variables as its inputs and `packages` to import from, and
+    /// makes the variables that come out of it.
     ///
     /// # Errors
     /// The failure of the code, with the line it happened on; a limit; that time is over.
@@ -210,7 +210,7 @@ impl<'r> Cx<'r> {
         &mut self,
         language: Language,
         text: &str,
-        asked: &Asked,
+        asked: Asked<'_>,
     ) -> Result<(), Failure> {
         let code = Code {
             language,

@@ -241,6 +241,11 @@ pub struct Body(pub Block);
 #[serde(transparent)]
 pub struct Code(pub Arc<str>);
 
+/// The Python packages that code imports, each [normalised](crate::requirement::Requirement), in order.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Packages(pub Vec<String>);
+
 /// The name of a function of the program.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
@@ -299,6 +304,7 @@ marked! {
     Block: "steps" { "x-field": "block" }
     Body: "steps" { "x-field": "block", "x-repeats": true }
     Code: "code" { "x-field": "code" }
+    Packages: "packages" { "x-field": "packages" }
     FunctionName: "function" { "x-field": "function" }
     Arguments: "inputs" { "x-pairs": "argument", "additionalProperties": { "x-field": "input", "x-type": "any value", "x-text": true } }
     Results: "outputs" { "x-pairs": "result", "additionalProperties": { "x-field": "output" } }

@@ -98,12 +98,12 @@ pub struct Code<'a> {
     /// The variables it is given.
     pub inputs: Record,
     /// What the step asks for.
-    pub asked: &'a Asked,
+    pub asked: Asked<'a>,
 }
 
 /// What a step asks for its code in place of what the server gives by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked<'a> {
     /// Time on the processors, of all of its processes together.
     pub cpu: Option<Duration>,
     /// Memory, of all of its processes together, in bytes.
@@ -118,6 +118,8 @@ pub struct Asked {
     pub result: Option<u64>,
     /// What of the network it can reach.
     pub network: Option<Network>,
+    /// The packages it imports, each [normalised](crate::requirement::Requirement), in order.
+    pub packages: &'a [String],
 }
 
 /// What of the network code can reach; the more the larger.

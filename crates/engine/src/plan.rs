@@ -29,6 +29,8 @@ pub struct Plan {
     pub functions: IndexMap<Arc<str>, Function>,
     /// The calls that test it.
     pub tests: Vec<Test>,
+    /// The sets of packages that its steps name, each set once; see [`crate::host::Code::packages`].
+    pub packages: Vec<Vec<String>>,
     /// Its text.
     pub source: Source,
     pub(crate) inputs: Vec<(Template, &'static str)>,

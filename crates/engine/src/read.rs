@@ -5,6 +5,7 @@
 //! numbers; see [`crate::field`].
 
 mod evaluated;
+mod packages;
 mod written;
 
 pub(crate) use written::Written;
@@ -85,6 +86,8 @@ pub struct Reader<'n> {
     pub marks: Vec<Mark>,
     /// Blocks met since the last step was finished.
     pub nested: Vec<Nested<'n>>,
+    /// The packages that the step being read names.
+    pub packages: Vec<String>,
     /// The variables visible to the step being read: expression name by exact name.
     pub visible: HashMap<Arc<str>, Arc<str>>,
 }
@@ -101,6 +104,7 @@ impl<'n> Reader<'n> {
             blocks: 0,
             marks: Vec::new(),
             nested: Vec::new(),
+            packages: Vec::new(),
             visible: HashMap::new(),
         }
     }
@@ -190,6 +194,7 @@ impl<'n> Reader<'n> {
             }
             "time" => self.time(node, label),
             "size" => self.size(node, label),
+            "packages" => self.packages(node, label),
             "kept" => self.names(&[Role::Result, Role::Make], node, label),
             _ => self.names(&[Role::Show], node, label),
         }

@@ -24,8 +24,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What a step with these limits asks for.
-    pub fn asked(&self, network: Option<Network>) -> Asked {
+    /// What a step with these limits asks for, and that its code reaches so much of the network and imports
+    /// these packages.
+    pub fn asked<'a>(&self, network: Option<Network>, packages: &'a [String]) -> Asked<'a> {
         let bytes = |size: &Option<Size>| size.map(|size| size.0);
         Asked {
             cpu: self.cpu.map(|time| time.0),
@@ -35,6 +36,7 @@ impl Limits {
             output: bytes(&self.output),
             result: bytes(&self.result),
             network,
+            packages,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `python`: runs Python code.
 
 use engine::context::Cx;
-use engine::field::Code;
+use engine::field::{Code, Packages};
 use engine::host::{Language, Network};
 use engine::kind::{Example, Gives, Group, Step};
 use engine::run::{Failure, Flow};
@@ -41,6 +41,13 @@ pub struct Python {
     /// How much the code may use.
     #[serde(default)]
     limits: Limits,
+    /// What the code imports from the package index (PyPI, unless the server's settings name another),
+    /// each with the versions that will do: `nameparser==1.1.3`, `requests>=2,<3`, `"flask[async]"`. They
+    /// and what they need are installed once, when the program is first served or run, and the versions
+    /// found are kept in a file beside the program's, which ends in `.lock`; delete it to look for newer ones.
+    /// Packages that have to be built are refused.
+    #[serde(default)]
+    packages: Packages,
 }
 
 impl Step for Python {
@@ -61,6 +68,12 @@ impl Step for Python {
             gives: Gives::Log(&["mean: 2"]),
         },
         Example {
+            about: "Import packages",
+            given: "Name: Dr. Ada King",
+            step: "python: |\n  from nameparser import HumanName\n  outputs[\"Last\"] = HumanName(inputs[\"Name\"]).last\npackages: [nameparser==1.1.3]",
+            gives: Gives::Checked,
+        },
+        Example {
             about: "An exception fails the step",
             given: "",
             step: "python: |\n  outputs[\"Age\"] = int(\"forty\")",
@@ -69,8 +82,8 @@ impl Step for Python {
     ];
 
     async fn run(&self, cx: &mut Cx<'_>) -> Result<Flow, Failure> {
-        let asked = self.limits.asked(self.network);
-        cx.code(Language::Python, &self.code.0, &asked).await?;
+        let asked = self.limits.asked(self.network, &self.packages.0);
+        cx.code(Language::Python, &self.code.0, asked).await?;
         Ok(Flow::Next)
     }
 }
