@@ -9,18 +9,21 @@ mod launcher;
 mod limits;
 mod pool;
 mod python;
+mod shell;
 mod usage;
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::host::{Code, Language, Logger};
+use engine::host::{Code, Language, Logger, Stream};
 use engine::json;
 use engine::run::{Failure, Reason};
 use engine::value::Record;
+use rustix::process::Signal;
 use sandbox::isolation::{Isolation, Network};
 use sandbox::launch::Worker;
 use sandbox::message::{Launch, Work};
@@ -28,7 +31,7 @@ use tokio::sync::{OnceCell, oneshot};
 
 use self::exchange::{Frame, Output};
 pub use self::isolation::Offer;
-use self::launcher::{Launcher, kill};
+use self::launcher::{Launcher, Process, kill};
 use self::limits::Limits;
 use self::pool::{Pool, Taken};
 use crate::config::Config;
@@ -41,11 +44,18 @@ const LINGER: Duration = Duration::from_millis(500);
 
 /// Is a launcher; see [`sandbox::launch`].
 pub fn launch() -> ExitCode {
-    sandbox::launch::run(&[Worker {
-        name: isolation::PROBE,
-        engine: false,
-        run: isolation::attack,
-    }])
+    sandbox::launch::run(&[
+        Worker {
+            name: isolation::PROBE,
+            engine: false,
+            run: isolation::attack,
+        },
+        Worker {
+            name: shell::SHELL,
+            engine: false,
+            run: shell::work,
+        },
+    ])
 }
 
 /// What runs code.
@@ -116,12 +126,28 @@ impl Codes {
             network,
             python: (code.language == Language::Python).then_some(environment),
         };
-        let mut taken = self.taken(&key, Work::Python, false).await?;
+        let work = match code.language {
+            Language::Python => Work::Python,
+            Language::JavaScript => Work::Worker("javascript".to_owned()),
+            Language::Shell => Work::Worker(shell::SHELL.to_owned()),
+        };
+        let mut taken = self
+            .taken(&key, work, code.language == Language::Shell)
+            .await?;
+        let process = &mut taken.process;
         if limits.disk != self.config.code_disk.bytes() {
-            taken.process.disk(limits.disk);
+            process.disk(limits.disk);
         }
-        let request = python::request(&code, &limits);
-        answered(&mut taken, &request, &limits, logger).await
+        match code.language {
+            Language::Shell => {
+                let (request, notes) = shell::request(&code, &limits, &[])?;
+                for note in notes {
+                    logger.log(Stream::Note, &note);
+                }
+                scripted(process, &request, &limits, logger).await
+            }
+            _ => answered(process, &python::request(&code, &limits), &limits, logger).await,
+        }
     }
 
     /// What the machine offers, found out when it is first asked for.
@@ -228,63 +254,100 @@ impl Codes {
 
 /// Sends a process the code, and has its answer; what it writes goes to the log.
 async fn answered(
-    taken: &mut Taken,
+    process: &mut Process,
     request: &[u8],
     limits: &Limits,
     logger: Logger<'_>,
 ) -> Result<Record, Failure> {
-    let process = &mut taken.process;
     let channel = &mut process.channel;
-    let mut output = Output::new(&process.output, limits.output as usize, logger);
-    let frame = {
-        let conversation = async {
-            // A process that ends early is told by the answer that never comes.
-            let _ = exchange::send(channel, request).await;
-            exchange::receive(channel).await
-        };
-        let mut conversation = std::pin::pin!(conversation);
-        let mut watched = std::pin::pin!(usage::watch(&process.descriptor, limits, None));
+    let conversation = async {
+        // A process that ends early is told by the answer that never comes.
+        let _ = exchange::send(channel, request).await;
+        match exchange::receive(channel).await {
+            Frame::Nothing => Err(ending(&mut process.ended, limits).await),
+            frame => Ok(frame),
+        }
+    };
+    let output = Output::new(&process.output, limits.output as usize, logger);
+    let (frame, _) = attended(&process.descriptor, output, limits, conversation).await?;
+    match frame {
+        Frame::Outputs(text) => outputs(&text),
+        Frame::Raised(raised) => {
+            let failure = match &raised.limit {
+                Some(limit) => limits.met(limit),
+                None => Failure::new(raised.message),
+            };
+            Err(Failure {
+                line: raised.line,
+                traceback: raised.traceback,
+                ..failure
+            })
+        }
+        _ => Err(Failure::new(
+            "the process of the code does not answer as agreed",
+        )),
+    }
+}
+
+/// Runs a script, and has what it wrote as its outputs.
+async fn scripted(
+    process: &mut Process,
+    request: &[u8],
+    limits: &Limits,
+    logger: Logger<'_>,
+) -> Result<Record, Failure> {
+    let (channel, ended) = (&mut process.channel, &mut process.ended);
+    let mut written = exchange::Written::new(process.extra.as_ref(), limits.result as usize);
+    let work = async {
+        let _ = exchange::send(channel, request).await;
+        let status = written.until(ended).await;
+        match status {
+            Ok(Some(status)) if status & 0x7f == 0 => Ok(status >> 8),
+            Ok(status) => Err(ended_by(status, limits)),
+            Err(()) => Err(limits.met("result")),
+        }
+    };
+    let output = Output::new(&process.output, limits.output as usize, logger)
+        .without(shell::script_folder(&process.folder));
+    match attended(&process.descriptor, output, limits, work).await? {
+        (0, _) => shell::outputs(&written.bytes),
+        (status, said) => Err(shell::failed(status, &said)),
+    }
+}
+
+/// Waits for the work of a process, while its output goes to the log and what it uses is watched. Gives the last
+/// line of its standard error as well.
+async fn attended<T>(
+    descriptor: &OwnedFd,
+    mut output: Output<'_>,
+    limits: &Limits,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<(T, String), Failure> {
+    let done = {
+        let mut work = std::pin::pin!(work);
+        let mut watched = std::pin::pin!(usage::watch(descriptor, limits, None));
         let mut writes = true;
         loop {
             tokio::select! {
-                frame = &mut conversation => break Ok(frame),
+                done = &mut work => break done,
                 failure = &mut watched => break Err(failure),
                 read = output.read(), if writes => match read {
                     Ok(()) => writes = false,
-                    Err(failure) => break Err(failure),
+                    Err(()) => break Err(limits.met("output")),
                 },
             }
         }
     };
-    let result = match frame {
-        Ok(Frame::Nothing) => Err(ending(&mut process.ended, limits).await),
-        Ok(frame) => Ok(frame),
-        Err(failure) => {
-            kill(&process.descriptor);
-            Err(failure)
-        }
-    };
+    if done.is_err() {
+        // Whatever it still wrote before belongs to the log.
+        kill(descriptor);
+    }
     let rest = output.rest();
-    output.finish();
-    let frame = result?;
-    rest?;
-    match frame {
-        Frame::Outputs(text) => outputs(&text),
-        Frame::Raised(raised) => Err(match raised.limit {
-            Some(limit) => Failure {
-                line: raised.line,
-                traceback: raised.traceback,
-                ..limits.met(&limit)
-            },
-            None => Failure {
-                line: raised.line,
-                traceback: raised.traceback,
-                ..Failure::new(raised.message)
-            },
-        }),
-        _ => Err(Failure::new(
-            "the process of the code does not answer as agreed",
-        )),
+    let said = output.finish();
+    let done = done?;
+    match rest {
+        Ok(()) => Ok((done, said)),
+        Err(()) => Err(limits.met("output")),
     }
 }
 
@@ -296,32 +359,39 @@ fn outputs(text: &[u8]) -> Result<Record, Failure> {
 
 /// How a process ended that gave no answer.
 async fn ending(ended: &mut oneshot::Receiver<i32>, limits: &Limits) -> Failure {
-    let Ok(Ok(status)) = tokio::time::timeout(LINGER, ended).await else {
-        return Failure::new("the process of the code closed its channel to the server");
-    };
-    match (status & 0x7f, status >> 8 & 0xff) {
-        (0, code) => Failure::new(format!(
-            "the process of the code ended by itself, with exit status {code}"
-        )),
-        (signal, _) if signal == libc_signal("XCPU") => limits.met("cpu"),
-        (signal, _) if signal == libc_signal("SYS") => Failure::new(
-            "the process of the code was stopped by the sandbox: it made a system call that code may not make",
-        ),
-        (signal, _) if signal == libc_signal("KILL") => Failure::new(
-            "the process of the code was killed, as happens when the machine is out of memory",
-        )
-        .because(Reason::Limit),
-        (signal, _) => Failure::new(format!(
-            "the process of the code was killed by signal {signal}"
-        )),
-    }
+    let status = tokio::time::timeout(LINGER, ended).await;
+    ended_by(status.ok().and_then(Result::ok), limits)
 }
 
-fn libc_signal(name: &str) -> i32 {
-    use rustix::process::Signal;
-    match name {
-        "XCPU" => Signal::XCPU.as_raw(),
-        "SYS" => Signal::SYS.as_raw(),
-        _ => Signal::KILL.as_raw(),
+/// The failure of a process with this status.
+fn ended_by(status: Option<i32>, limits: &Limits) -> Failure {
+    let Some(status) = status else {
+        return Failure::new("the process of the code closed its channel to the server");
+    };
+    let signal = status & 0x7f;
+    let is = |which: Signal| signal == which.as_raw();
+    if signal == 0 {
+        let code = status >> 8 & 0xff;
+        return Failure::new(format!(
+            "the process of the code ended by itself, with exit status {code}"
+        ));
     }
+    if is(Signal::XCPU) {
+        return limits.met("cpu");
+    }
+    if is(Signal::XFSZ) {
+        return limits.met("disk");
+    }
+    if is(Signal::SYS) {
+        let message = "the process of the code was stopped by the sandbox: it made a system call that code may not make";
+        return Failure::new(message);
+    }
+    if is(Signal::KILL) {
+        let message =
+            "the process of the code was killed, as happens when the machine is out of memory";
+        return Failure::new(message).because(Reason::Limit);
+    }
+    Failure::new(format!(
+        "the process of the code was killed by signal {signal}"
+    ))
 }

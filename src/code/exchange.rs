@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use engine::host::{Logger, Stream};
-use engine::run::{Failure, Reason};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
 
 use crate::recorder::MAX_LINE;
 
@@ -95,7 +95,6 @@ pub struct Output<'p> {
     kept: Kept<'p>,
     /// How many bytes may still come.
     left: usize,
-    limit: usize,
 }
 
 /// Lines of one pipe.
@@ -108,12 +107,16 @@ struct Lines<'p> {
 }
 
 /// The beginning goes to the log as it comes. The end is held back until it is known to be the end.
-struct Kept<'r> {
-    logger: Logger<'r>,
+struct Kept<'p> {
+    logger: Logger<'p>,
+    /// What is left out of every line.
+    hidden: Option<String>,
     begun: usize,
     end: VecDeque<(Stream, String)>,
     held: usize,
     left_out: usize,
+    /// The last line of the standard error.
+    said: String,
 }
 
 impl<'p> Output<'p> {
@@ -134,21 +137,28 @@ impl<'p> Output<'p> {
             error: lines(error, Stream::Error),
             kept: Kept {
                 logger,
+                hidden: None,
                 begun: 0,
                 end: VecDeque::new(),
                 held: 0,
                 left_out: 0,
+                said: String::new(),
             },
             left: limit,
-            limit,
         }
+    }
+
+    /// The same, with the folder of a script left out of every line: programs name it by its path.
+    pub fn without(mut self, folder: String) -> Output<'p> {
+        self.kept.hidden = Some(folder);
+        self
     }
 
     /// Reads until both pipes are closed.
     ///
     /// # Errors
-    /// The failure of writing too much.
-    pub async fn read(&mut self) -> Result<(), Failure> {
+    /// That it is more than the limit.
+    pub async fn read(&mut self) -> Result<(), ()> {
         loop {
             tokio::select! {
                 biased;
@@ -163,29 +173,26 @@ impl<'p> Output<'p> {
     /// Reads what is there, without waiting for more.
     ///
     /// # Errors
-    /// The failure of writing too much.
-    pub fn rest(&mut self) -> Result<(), Failure> {
+    /// That it is more than the limit.
+    pub fn rest(&mut self) -> Result<(), ()> {
         for lines in [&mut self.out, &mut self.error] {
             lines.rest(&mut self.kept, &mut self.left);
         }
         match self.left {
-            0 => {
-                let limit = engine::field::shown_size(self.limit as u64);
-                let message = format!("the code wrote more than {limit} of output");
-                Err(Failure::new(message).because(Reason::Limit))
-            }
+            0 => Err(()),
             _ => Ok(()),
         }
     }
 
-    /// Ends lines that have begun, and keeps the end of what came.
-    pub fn finish(mut self) {
+    /// Ends lines that have begun, and keeps the end of what came. Gives the last line of the standard error
+    /// that has anything in it.
+    pub fn finish(mut self) -> String {
         for lines in [&mut self.out, &mut self.error] {
             if lines.open {
                 lines.end(&mut self.kept);
             }
         }
-        self.kept.finish();
+        self.kept.finish()
     }
 }
 
@@ -243,7 +250,18 @@ impl Lines<'_> {
 
 impl Kept<'_> {
     fn add(&mut self, stream: Stream, line: &str) {
+        let shown;
+        let line = match &self.hidden {
+            Some(hidden) if line.contains(hidden.as_str()) => {
+                shown = line.replace(hidden.as_str(), "");
+                &shown
+            }
+            _ => line,
+        };
         let length = line.len() + 1;
+        if stream == Stream::Error && !line.trim().is_empty() {
+            line.clone_into(&mut self.said);
+        }
         if self.begun + length <= KEPT && self.end.is_empty() {
             self.begun += length;
             return self.logger.log(stream, line);
@@ -258,7 +276,7 @@ impl Kept<'_> {
         }
     }
 
-    fn finish(self) {
+    fn finish(self) -> String {
         if self.left_out > 0 {
             let note = format!("… {} bytes of output are left out here …", self.left_out);
             self.logger.log(Stream::Note, &note);
@@ -266,5 +284,63 @@ impl Kept<'_> {
         for (stream, line) in self.end {
             self.logger.log(stream, &line);
         }
+        self.said
+    }
+}
+
+/// What a process writes into a further pipe, kept as it is.
+pub struct Written<'p> {
+    pipe: Option<&'p pipe::Receiver>,
+    limit: usize,
+    /// What it wrote.
+    pub bytes: Vec<u8>,
+}
+
+impl<'p> Written<'p> {
+    /// Nothing yet; `limit` bytes at most.
+    pub fn new(pipe: Option<&'p pipe::Receiver>, limit: usize) -> Written<'p> {
+        Written {
+            pipe,
+            limit,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Reads until the process has ended, and what is there then. Gives its status, if that can be known.
+    ///
+    /// # Errors
+    /// That it is more than the limit.
+    pub async fn until(&mut self, ended: &mut oneshot::Receiver<i32>) -> Result<Option<i32>, ()> {
+        loop {
+            let readable = async {
+                match self.pipe {
+                    Some(pipe) => pipe.readable().await.is_ok(),
+                    None => false,
+                }
+            };
+            tokio::select! {
+                biased;
+                true = readable => self.rest()?,
+                status = &mut *ended => {
+                    self.rest()?;
+                    return Ok(status.ok());
+                }
+            }
+        }
+    }
+
+    fn rest(&mut self) -> Result<(), ()> {
+        let mut chunk = [0; CHUNK];
+        while let Some(pipe) = self.pipe {
+            match pipe.try_read(&mut chunk) {
+                Ok(read @ 1..) if self.bytes.len() + read <= self.limit => {
+                    self.bytes.extend_from_slice(&chunk[..read]);
+                }
+                Ok(1..) => return Err(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                _ => self.pipe = None,
+            }
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use engine::field::shown_size;
 use engine::host::Asked;
 use engine::run::{Failure, Reason};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Size};
 
@@ -39,7 +39,7 @@ struct Most {
 }
 
 /// Limits as a process is told them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Told {
     /// Bytes of memory of one process.
     pub memory: u64,

@@ -8,12 +8,14 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use engine::host::Code;
 use engine::json;
 use engine::run::Failure;
 use engine::value::{Record, Value};
 use rustix::process::{Resource, Rlimit, setrlimit};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{Limits, Told};
@@ -82,7 +84,8 @@ struct Given {
 impl Given {
     fn give(&mut self, name: &str, variable: String, text: String) -> Result<(), Failure> {
         if text.contains('\0') {
-            let message = format!("the variable `{name}` holds a NUL, which no environment variable can");
+            let message =
+                format!("the variable `{name}` holds a NUL, which no environment variable can");
             return Err(Failure::new(message));
         }
         if text.len() < LONG && self.bytes + text.len() < MOST {
@@ -156,13 +159,23 @@ fn become_shell(mut channel: OwnedFd, outputs: Option<OwnedFd>, request: Request
     }
 }
 
+/// The folder for what is temporary, of a process that works in `home`.
+fn temporary(home: &Path) -> PathBuf {
+    match home == Path::new("/job") {
+        true => PathBuf::from("/tmp"),
+        false => home.with_file_name("tmp"),
+    }
+}
+
+/// The folder that the script of a process is in which works in `home`, with the slash behind it.
+pub fn script_folder(home: &Path) -> String {
+    format!("{}/", temporary(home).display())
+}
+
 /// Writes the files that the script is given, and gives its own and its environment.
 fn prepare(request: &Request) -> io::Result<(PathBuf, Vec<(String, String)>)> {
     let home = std::env::current_dir()?;
-    let temporary = match home == Path::new("/job") {
-        true => PathBuf::from("/tmp"),
-        false => home.with_file_name("tmp"),
-    };
+    let temporary = temporary(&home);
     let shown = |path: &Path| path.to_string_lossy().into_owned();
     let script = temporary.join(&request.file);
     fs::write(&script, &request.script)?;
@@ -211,19 +224,20 @@ pub fn outputs(bytes: &[u8]) -> Result<Record, Failure> {
     if text.trim_start().starts_with('{') {
         return objects(text);
     }
-    let mut record = Record::default();
+    let mut outputs: Vec<(Arc<str>, Value)> = Vec::new();
     let mut lines = text.split('\n').zip(1..);
     while let Some((line, number)) = lines.next() {
         if line.is_empty() {
             continue;
         }
         let (name, value) = match line.split_once("<<") {
-            Some((name, end)) if !name.contains('=') => {
-                (name, between(&mut lines, end).ok_or_else(|| {
+            Some((name, end)) if !name.contains('=') => (
+                name,
+                between(&mut lines, end).ok_or_else(|| {
                     let message = format!("the output `{name}` has no end: no line is `{end}`");
                     Failure::new(message)
-                })?)
-            }
+                })?,
+            ),
             _ => {
                 let (name, value) = line.split_once('=').unwrap_or(("", ""));
                 (name, value.to_owned())
@@ -236,9 +250,9 @@ pub fn outputs(bytes: &[u8]) -> Result<Record, Failure> {
             );
             return Err(Failure::new(message));
         }
-        record.insert(name.into(), Value::text(value));
+        outputs.push((name.into(), Value::text(value)));
     }
-    Ok(record)
+    Ok(outputs.into_iter().collect())
 }
 
 fn between<'t>(lines: &mut impl Iterator<Item = (&'t str, i32)>, end: &str) -> Option<String> {
@@ -254,17 +268,22 @@ fn between<'t>(lines: &mut impl Iterator<Item = (&'t str, i32)>, end: &str) -> O
 
 /// JSON objects, one after the other.
 fn objects(text: &str) -> Result<Record, Failure> {
-    let failed = |why: String| Failure::new(format!("the outputs of the script cannot be kept: {why}"));
-    let mut all = Record::default();
-    let objects = serde_json::Deserializer::from_str(text).into_iter::<&serde_json::value::RawValue>();
-    for object in objects {
-        let object = object.map_err(|error| failed(error.to_string()))?;
-        let record = json::record(object.get()).map_err(failed)?;
-        for (name, value) in record.iter() {
-            all.insert(name.clone(), value.clone());
-        }
+    let failed =
+        |why: String| Failure::new(format!("the outputs of the script cannot be kept: {why}"));
+    let mut outputs: Vec<(Arc<str>, Value)> = Vec::new();
+    let mut objects = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    let mut from = 0;
+    while let Some(object) = objects.next() {
+        object.map_err(|error| failed(error.to_string()))?;
+        let record = json::record(&text[from..objects.byte_offset()]).map_err(failed)?;
+        outputs.extend(
+            record
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+        from = objects.byte_offset();
     }
-    Ok(all)
+    Ok(outputs.into_iter().collect())
 }
 
 /// The failure of a script that ended with a status that is not 0: the last that it said, and the line of the
@@ -276,7 +295,9 @@ pub fn failed(status: i32, said: &str) -> Failure {
         said => format!("the script ended with exit status {status}: {said}"),
     };
     let mut parts = said.split(':').skip(1).map(str::trim);
-    let line = parts.next().map(|part| part.strip_prefix("line ").unwrap_or(part));
+    let line = parts
+        .next()
+        .map(|part| part.strip_prefix("line ").unwrap_or(part));
     Failure {
         line: line.and_then(|line| line.parse().ok()),
         ..Failure::new(message)

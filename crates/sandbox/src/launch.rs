@@ -327,8 +327,21 @@ impl<'w> Launcher<'w> {
         Folder::new(&self.folders, id, bytes, user)
     }
 
+    /// Makes what a process writes to its own, so that it can open it by a name such as `/dev/stdout`.
+    fn give(&self, fds: &[OwnedFd]) {
+        let user = match self.launch.isolation {
+            Isolation::Jail => Some(jail::USER),
+            _ => self.launch.user,
+        };
+        for (fd, user) in fds.iter().skip(1).zip(std::iter::repeat(user)) {
+            // Where it does not work, it is the server's own already.
+            let _ = std::os::unix::fs::fchown(fd, user, user);
+        }
+    }
+
     /// Asks the Python for a child.
     fn ask(&mut self, id: u64, mut fds: Vec<OwnedFd>) -> io::Result<()> {
+        self.give(&fds);
         let folder = self.folder(id)?;
         if self.launch.isolation >= Isolation::Confined {
             let writable = folder.writable();
@@ -401,6 +414,7 @@ impl<'w> Launcher<'w> {
             true => None,
             false => Some(self.folder(id)?),
         };
+        self.give(&fds);
         let pid = match system::fork(0)? {
             Forked::Parent(pid) => pid,
             Forked::Child => self.work(worker, folder.as_ref(), fds),

@@ -16,6 +16,7 @@ pub mod print;
 pub mod python;
 pub mod return_;
 pub mod set;
+pub mod shell;
 pub mod sleep;
 pub mod text;
 pub mod while_;
@@ -23,7 +24,7 @@ pub mod while_;
 use engine::kind::Kind;
 
 /// Every kind of step, in the order the reference shows them.
-pub static KINDS: [Kind; 17] = [
+pub static KINDS: [Kind; 18] = [
     // Logic
     Kind::of::<set::Set>(),
     Kind::of::<print::Print>(),
@@ -44,4 +45,5 @@ pub static KINDS: [Kind; 17] = [
     Kind::of::<cast::Cast>(),
     // Code
     Kind::of::<python::Python>(),
+    Kind::of::<shell::Shell>(),
 ];
