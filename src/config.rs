@@ -9,6 +9,8 @@ use std::time::Duration;
 use clap::error::ContextKind;
 use clap::{Arg, Args, Command};
 
+use crate::egress::Rules;
+
 /// The settings of `waystation serve`.
 #[derive(Clone, Debug, Args)]
 pub struct Config {
@@ -107,6 +109,11 @@ pub struct Config {
     /// How long the code of a step may run, unless the step's `timeout` says otherwise
     #[arg(long, env = "WAYSTATION_CODE_TIME", default_value = "60s", value_parser = time, value_name = "TIME")]
     pub code_time: Duration,
+
+    /// Addresses that programs may reach although they are not public, with commas between them: `10.0.0.5:5432`,
+    /// `10.0.0.0/8`, `db.internal`; without a port, every port of them
+    #[arg(long, env = "WAYSTATION_EGRESS_ALLOW", value_name = "HOSTS")]
+    pub egress_allow: Option<Rules>,
 
     /// How many connections may be open at once
     #[arg(
