@@ -1,10 +1,12 @@
 //! The one way out: every connection to another machine that a program causes is made here.
 //!
 //! Names and literal addresses alike are judged by the addresses that they lead to, never by how they are written, and
-//! only an address that was judged is connected to. [`fetch`] makes HTTP requests through this door.
+//! only an address that was judged is connected to. [`fetch`] makes HTTP requests through this door, [`proxy`] lets the
+//! processes of code through it.
 
 pub mod address;
 pub mod fetch;
+pub mod proxy;
 mod refused;
 mod rules;
 mod target;

@@ -88,7 +88,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 /// Reads a request: its head, and a body of the length that it says or in chunks.
-async fn request(stream: &mut BufReader<TcpStream>) -> Option<String> {
+pub async fn request(stream: &mut BufReader<TcpStream>) -> Option<String> {
     let mut text = String::new();
     while !text.ends_with("\r\n\r\n") {
         if stream.read_line(&mut text).await.ok()? == 0 {
@@ -170,4 +170,39 @@ pub async fn fetch_within(
 /// What fetching a URL from servers fails with.
 pub async fn failure(servers: &[&Server], url: impl Into<String>) -> String {
     fetch(servers, get(url)).await.unwrap_err().to_string()
+}
+
+impl Server {
+    /// Where a server is that knows no TLS after 1.0.
+    pub async fn address_of_old_tls() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 5];
+            stream.read_exact(&mut head).await.unwrap();
+            let mut hello = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+            stream.read_exact(&mut hello).await.unwrap();
+            // A hello of version 3.1, with a random number, no session, a cipher and no compression.
+            let body = [&[3, 1][..], &[7; 32], &[0, 0, 0x2f, 0]].concat();
+            let hello = [
+                &[
+                    0x16,
+                    3,
+                    1,
+                    0,
+                    body.len() as u8 + 4,
+                    2,
+                    0,
+                    0,
+                    body.len() as u8,
+                ][..],
+                &body,
+            ]
+            .concat();
+            stream.write_all(&hello).await.unwrap();
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        });
+        address
+    }
 }
