@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::code::Python;
 use crate::config::Config;
+use crate::egress::Egress;
 use crate::keys::Keys;
 use crate::programs::Programs;
 use crate::store::{RunId, Store};
@@ -25,6 +26,8 @@ pub struct App {
     pub keys: Keys,
     /// What Python code runs in.
     pub python: Python,
+    /// The way to other machines.
+    pub egress: Arc<Egress>,
     /// Places for runs at work.
     pub slots: Arc<Semaphore>,
     /// How many calls wait for a place.
@@ -54,6 +57,7 @@ impl App {
                 config.max_running.clamp(1, Semaphore::MAX_PERMITS),
             )),
             python: Python::new(config.python.clone()),
+            egress: Arc::new(Egress::new(config.egress_allow.clone().unwrap_or_default())),
             config,
             store,
             programs: Programs::default(),
