@@ -9,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::code::Codes;
 use crate::config::Config;
+use crate::egress::Egress;
 use crate::keys::Keys;
 use crate::packages::{Packages, Tools};
 use crate::programs::Programs;
@@ -28,6 +29,8 @@ pub struct App {
     pub codes: Codes,
     /// What Python code imports.
     pub packages: Packages,
+    /// The way to other machines.
+    pub egress: Arc<Egress>,
     /// Places for runs at work.
     pub slots: Arc<Semaphore>,
     /// How many calls wait for a place.
@@ -52,16 +55,18 @@ pub type Watch = Box<dyn Fn(Stream, &str) + Send + Sync>;
 impl App {
     /// An app with nothing served yet.
     pub fn new(config: Config, store: Arc<dyn Store>, keys: Keys) -> App {
+        let egress = Arc::new(Egress::new(config.egress_allow.clone().unwrap_or_default()));
         App {
             slots: Arc::new(Semaphore::new(
                 config.max_running.clamp(1, Semaphore::MAX_PERMITS),
             )),
-            codes: Codes::new(&config),
+            codes: Codes::new(&config, egress.clone()),
             packages: Packages::new(
                 Tools::of(&config),
                 config.data.join("packages"),
                 Box::new(|line| tracing::info!("{line}")),
             ),
+            egress,
             config,
             store,
             programs: Programs::default(),

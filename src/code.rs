@@ -7,6 +7,7 @@ mod exchange;
 mod isolation;
 mod launcher;
 mod limits;
+mod network;
 mod pool;
 mod python;
 mod shell;
@@ -33,8 +34,10 @@ use self::exchange::{Frame, Output};
 pub use self::isolation::Offer;
 use self::launcher::{Launcher, Process, kill};
 use self::limits::Limits;
+use self::network::Leave;
 use self::pool::{Pool, Taken};
 use crate::config::Config;
+use crate::egress::{Egress, Scope};
 use crate::packages::Environment;
 
 pub use self::launcher::ARGUMENT as LAUNCH;
@@ -65,6 +68,7 @@ pub struct Codes {
     pools: Mutex<HashMap<Key, Arc<OnceCell<Arc<Pool>>>>>,
     folder: OnceCell<tempfile::TempDir>,
     offer: OnceCell<Offer>,
+    proxy: network::Network,
 }
 
 /// What there is to know about running code on a machine.
@@ -87,14 +91,15 @@ struct Key {
 }
 
 impl Codes {
-    /// What runs code by these settings.
-    pub fn new(config: &Config) -> Codes {
+    /// What runs code by these settings, and lets it reach the network through `egress`.
+    pub fn new(config: &Config, egress: Arc<Egress>) -> Codes {
         Codes {
             config: config.clone(),
             python: python::Python::new(config.python.clone()),
             pools: Mutex::default(),
             folder: OnceCell::new(),
             offer: OnceCell::new(),
+            proxy: network::Network::new(egress),
         }
     }
 
@@ -134,20 +139,29 @@ impl Codes {
         let mut taken = self
             .taken(&key, work, code.language == Language::Shell)
             .await?;
+        let leave = self.leave(network).await?;
+        let environment = leave.as_ref().map(Leave::environment).unwrap_or_default();
         let process = &mut taken.process;
         if limits.disk != self.config.code_disk.bytes() {
             process.disk(limits.disk);
         }
-        match code.language {
+        let done = match code.language {
             Language::Shell => {
-                let (request, notes) = shell::request(&code, &limits, &[])?;
+                let (request, notes) = shell::request(&code, &limits, &environment)?;
                 for note in notes {
                     logger.log(Stream::Note, &note);
                 }
                 scripted(process, &request, &limits, logger).await
             }
-            _ => answered(process, &python::request(&code, &limits), &limits, logger).await,
+            _ => {
+                let request = python::request(&code, &limits, &environment);
+                answered(process, &request, &limits, logger).await
+            }
+        };
+        if let Some(leave) = leave {
+            leave.note(&logger);
         }
+        done
     }
 
     /// What the machine offers, found out when it is first asked for.
@@ -198,6 +212,16 @@ impl Codes {
         }
     }
 
+    /// Leave for a run to use the proxy, where that is its way to the network.
+    async fn leave(&self, network: Network) -> Result<Option<Leave>, Failure> {
+        if network != Network::Proxy {
+            return Ok(None);
+        }
+        let inside = self.isolation() == Some(Isolation::Jail);
+        let leave = self.proxy.leave(inside, Scope::Public).await;
+        leave.map(Some).map_err(Failure::new)
+    }
+
     async fn taken(&self, key: &Key, work: Work, extra: bool) -> Result<Taken, Failure> {
         let failed = |why: String| Failure::new(format!("the code cannot be run: {why}"));
         let pool = self.pool(key).await.map_err(failed)?;
@@ -225,18 +249,26 @@ impl Codes {
         };
         let mut readable = self.python.readable().await?;
         readable.extend(python.iter().filter_map(|python| python.site.clone()));
+        let proxy = match (isolation, key.network) {
+            (Isolation::Jail, _) | (_, Network::None | Network::Host) => None,
+            (_, Network::Proxy) => Some(self.proxy.outside().await?.port()),
+        };
         let launch = Launch {
             isolation,
             network: key.network,
             user: isolation::user(0),
             folder: self.folder().await?,
-            proxy: None,
+            proxy,
             readable,
             disk: self.config.code_disk.bytes(),
             python,
         };
         let ready = Launcher::start(&launch).await?;
-        Ok(Arc::new(Pool::new(ready.launcher, None)))
+        for module in &ready.unready {
+            tracing::debug!("not imported beforehand: {module}");
+        }
+        let served = ready.proxy.map(|listener| self.proxy.serve(listener));
+        Ok(Arc::new(Pool::new(ready.launcher, served.transpose()?)))
     }
 
     /// The folder that the folders of processes are in where they have no file system of their own.

@@ -10,6 +10,8 @@ use clap::error::ContextKind;
 use clap::{Arg, Args, Command};
 use sandbox::isolation::{Isolation, Network};
 
+use crate::egress::Rules;
+
 /// The settings of `waystation serve`.
 #[derive(Clone, Debug, Args)]
 pub struct Config {
@@ -203,6 +205,11 @@ pub struct Config {
     /// The most that a step's `limits` can set `result` to
     #[arg(long, env = "WAYSTATION_MAX_CODE_RESULT", default_value = "64MB", value_parser = size, value_name = "SIZE")]
     pub max_code_result: Size,
+
+    /// Addresses that programs may reach although they are not public, with commas between them: `10.0.0.5:5432`,
+    /// `10.0.0.0/8`, `db.internal`; without a port, every port of them
+    #[arg(long, env = "WAYSTATION_EGRESS_ALLOW", value_name = "HOSTS")]
+    pub egress_allow: Option<Rules>,
 
     /// How many connections may be open at once
     #[arg(

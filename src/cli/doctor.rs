@@ -1,6 +1,7 @@
 //! `waystation doctor`: what the machine offers.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
@@ -10,6 +11,7 @@ use super::{Done, WELL, runtime};
 use crate::Error;
 use crate::code::Codes;
 use crate::config::Config;
+use crate::egress::Egress;
 
 /// Show what this machine offers, above all how far code is kept apart
 ///
@@ -30,7 +32,8 @@ pub(super) fn concerns(flag: &str) -> bool {
 
 impl Doctor {
     pub(super) fn run(self) -> Done {
-        let codes = Codes::new(&self.config);
+        let egress = Arc::new(Egress::new(Default::default()));
+        let codes = Codes::new(&self.config, egress);
         let report = runtime()?.block_on(codes.report()).map_err(Error::new)?;
         if self.json {
             let not: Vec<_> = report

@@ -100,6 +100,7 @@ async fn serve(dir: &Path, config: Config) -> Done {
     let address = listener
         .local_addr()
         .map_err(|error| Error::new(error.to_string()))?;
+    app.egress.own(address);
     output::text(greeting(&app, dir, address, new_key.as_deref()))?;
     tell(&report, true);
     install(&app, &report);

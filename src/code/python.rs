@@ -1,5 +1,6 @@
 //! Python: the interpreter, and what a process of it is told.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -44,7 +45,7 @@ struct Request<'a> {
     line: usize,
     inputs: &'a Record,
     limits: Told,
-    environment: Vec<(&'a str, &'a str)>,
+    environment: BTreeMap<&'a str, &'a str>,
 }
 
 impl Python {
@@ -104,14 +105,17 @@ impl Python {
 }
 
 /// What the process of a step is told.
-pub fn request(code: &Code<'_>, limits: &Limits) -> Vec<u8> {
+pub fn request(code: &Code<'_>, limits: &Limits, environment: &[(String, String)]) -> Vec<u8> {
     let request = Request {
         code: code.text,
         file: code.file,
         line: code.line,
         inputs: &code.inputs,
         limits: limits.told(),
-        environment: Vec::new(),
+        environment: environment
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect(),
     };
     serde_json::to_vec(&request).unwrap_or_default()
 }
