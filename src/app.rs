@@ -26,7 +26,7 @@ pub struct App {
     /// Who may call.
     pub keys: Keys,
     /// What runs code of other languages.
-    pub codes: Codes,
+    pub codes: Arc<Codes>,
     /// What Python code imports.
     pub packages: Packages,
     /// The way to other machines.
@@ -56,16 +56,17 @@ impl App {
     /// An app with nothing served yet.
     pub fn new(config: Config, store: Arc<dyn Store>, keys: Keys) -> App {
         let egress = Arc::new(Egress::new(config.egress_allow.clone().unwrap_or_default()));
+        let codes = Arc::new(Codes::new(&config, egress.clone()));
         App {
             slots: Arc::new(Semaphore::new(
                 config.max_running.clamp(1, Semaphore::MAX_PERMITS),
             )),
-            codes: Codes::new(&config, egress.clone()),
             packages: Packages::new(
-                Tools::of(&config),
+                Tools::of(&config, codes.clone()),
                 config.data.join("packages"),
                 Box::new(|line| tracing::info!("{line}")),
             ),
+            codes,
             egress,
             config,
             store,

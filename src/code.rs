@@ -4,6 +4,7 @@
 //! its answer. What it costs to start a process and to clean up after it lies before and after a run.
 
 mod exchange;
+mod install;
 mod isolation;
 mod launcher;
 mod limits;
@@ -54,6 +55,11 @@ pub fn launch() -> ExitCode {
             run: isolation::attack,
         },
         Worker {
+            name: install::INSTALL,
+            engine: false,
+            run: install::work,
+        },
+        Worker {
             name: shell::SHELL,
             engine: false,
             run: shell::work,
@@ -63,6 +69,8 @@ pub fn launch() -> ExitCode {
 
 /// What runs code.
 pub struct Codes {
+    /// The program that is a launcher when it is started with [`LAUNCH`]: this one, but in tests.
+    pub launcher: PathBuf,
     config: Config,
     python: python::Python,
     pools: Mutex<HashMap<Key, Arc<OnceCell<Arc<Pool>>>>>,
@@ -94,6 +102,8 @@ impl Codes {
     /// What runs code by these settings, and lets it reach the network through `egress`.
     pub fn new(config: &Config, egress: Arc<Egress>) -> Codes {
         Codes {
+            // By this path it is found even when the file has been replaced.
+            launcher: PathBuf::from("/proc/self/exe"),
             config: config.clone(),
             python: python::Python::new(config.python.clone()),
             pools: Mutex::default(),
@@ -169,7 +179,9 @@ impl Codes {
     /// # Errors
     /// In words, why it cannot be found out.
     pub async fn offer(&self) -> Result<&Offer, String> {
-        let find = || async { Ok(Offer::find(self.config.sandbox, self.folder().await?).await) };
+        let find = || async {
+            Ok(Offer::find(&self.launcher, self.config.sandbox, self.folder().await?).await)
+        };
         self.offer.get_or_try_init(find).await
     }
 
@@ -238,37 +250,47 @@ impl Codes {
     }
 
     async fn start(&self, key: &Key) -> Result<Arc<Pool>, String> {
-        let offer = self.offer().await?;
-        if let Some(refusal) = offer.refusal(self.config.sandbox_minimum) {
-            return Err(refusal);
-        }
-        let isolation = offer.isolation;
+        let isolation = self.allowed().await?;
         let python = match &key.python {
             Some(environment) => Some(self.python.ready(environment.as_deref()).await?),
             None => None,
         };
         let mut readable = self.python.readable().await?;
         readable.extend(python.iter().filter_map(|python| python.site.clone()));
-        let proxy = match (isolation, key.network) {
-            (Isolation::Jail, _) | (_, Network::None | Network::Host) => None,
-            (_, Network::Proxy) => Some(self.proxy.outside().await?.port()),
-        };
         let launch = Launch {
             isolation,
             network: key.network,
             user: isolation::user(0),
             folder: self.folder().await?,
-            proxy,
+            proxy: self.port(isolation, key.network).await?,
             readable,
+            writable: Vec::new(),
             disk: self.config.code_disk.bytes(),
             python,
         };
-        let ready = Launcher::start(&launch).await?;
+        let ready = Launcher::start(&self.launcher, &launch).await?;
         for module in &ready.unready {
             tracing::debug!("not imported beforehand: {module}");
         }
         let served = ready.proxy.map(|listener| self.proxy.serve(listener));
         Ok(Arc::new(Pool::new(ready.launcher, served.transpose()?)))
+    }
+
+    /// How far code is kept apart, where that is far enough.
+    async fn allowed(&self) -> Result<Isolation, String> {
+        let offer = self.offer().await?;
+        match offer.refusal(self.config.sandbox_minimum) {
+            Some(refusal) => Err(refusal),
+            None => Ok(offer.isolation),
+        }
+    }
+
+    /// The port of the proxy on the machine itself, where code has no network of its own.
+    async fn port(&self, isolation: Isolation, network: Network) -> Result<Option<u16>, String> {
+        match (isolation, network) {
+            (Isolation::Jail, _) | (_, Network::None | Network::Host) => Ok(None),
+            (_, Network::Proxy) => Ok(Some(self.proxy.outside().await?.port())),
+        }
     }
 
     /// The folder that the folders of processes are in where they have no file system of their own.

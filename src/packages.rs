@@ -4,7 +4,7 @@
 pub mod environment;
 mod explained;
 mod install;
-mod installer;
+pub mod installer;
 mod interpreter;
 pub mod lock;
 pub mod pins;

@@ -14,6 +14,7 @@ use super::output::{self, note};
 use super::{Done, WELL, failed, read, runtime};
 use crate::Error;
 use crate::app::App;
+use crate::code::Codes;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::packages::{Packages, Tools};
@@ -83,6 +84,7 @@ impl Run {
         };
         let outcome = runtime()?.block_on(once(
             self.config,
+            None,
             (plan, &self.file),
             entry,
             Some(Box::new(watch)),
@@ -100,12 +102,14 @@ impl Run {
     }
 }
 
-/// Runs a program of a file once, with a record that is forgotten afterwards.
+/// Runs a program of a file once, with a record that is forgotten afterwards. Many runs can share what runs
+/// their code.
 ///
 /// # Errors
 /// When the record cannot be kept. A call that starts nothing gives the sentence why.
 pub(super) async fn once(
     config: Config,
+    codes: Option<Arc<Codes>>,
     (plan, file): (Plan, &Path),
     entry: engine::plan::Call,
     watch: Option<crate::app::Watch>,
@@ -120,8 +124,11 @@ pub(super) async fn once(
         Keys::forgotten()?,
     );
     app.watch = watch;
+    if let Some(codes) = codes {
+        app.codes = codes;
+    }
     if let Some(folder) = cache() {
-        let tools = Tools::of(&app.config);
+        let tools = Tools::of(&app.config, app.codes.clone());
         app.packages = Packages::new(tools, folder, Box::new(|line| note(line)));
     }
     let program = plan.id;

@@ -1,10 +1,11 @@
 //! What passes between the server and a process that runs code: the request, the answer, and what it writes.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use engine::host::{Logger, Stream};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
@@ -51,6 +52,15 @@ pub async fn send(channel: &mut UnixStream, message: &[u8]) -> io::Result<()> {
     bytes.extend((message.len() as u32).to_be_bytes());
     bytes.extend(message);
     channel.write_all(&bytes).await
+}
+
+/// Reads, inside a process, what it is told.
+pub fn asked<T: DeserializeOwned>(channel: &mut impl Read) -> Option<T> {
+    let mut length = [0; 4];
+    channel.read_exact(&mut length).ok()?;
+    let mut request = vec![0; u32::from_be_bytes(length) as usize];
+    channel.read_exact(&mut request).ok()?;
+    serde_json::from_slice(&request).ok()
 }
 
 /// Answers from inside a process: a message with the byte that says what it is.

@@ -1,9 +1,9 @@
 //! Which isolation the machine offers, found out by trying to break it.
 
 use std::fmt::Write;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sandbox::isolation::{Isolation, Network};
@@ -43,10 +43,10 @@ pub fn user(number: u32) -> Option<u32> {
 impl Offer {
     /// Tries every isolation from `most` down, and gives the first that passes its self-test. The processes of the
     /// test have their folders in `folder`.
-    pub async fn find(most: Isolation, folder: PathBuf) -> Offer {
+    pub async fn find(program: &Path, most: Isolation, folder: PathBuf) -> Offer {
         let mut reasons = Vec::new();
         for isolation in Isolation::ALL.into_iter().filter(|one| *one <= most) {
-            match test(isolation, folder.clone()).await {
+            match test(program, isolation, folder.clone()).await {
                 Ok(stopped) => {
                     return Offer {
                         isolation,
@@ -112,7 +112,7 @@ impl Offer {
 ///
 /// # Errors
 /// Why it is not offered.
-async fn test(isolation: Isolation, folder: PathBuf) -> Result<usize, String> {
+async fn test(program: &Path, isolation: Isolation, folder: PathBuf) -> Result<usize, String> {
     let launch = Launch {
         isolation,
         network: Network::None,
@@ -120,10 +120,11 @@ async fn test(isolation: Isolation, folder: PathBuf) -> Result<usize, String> {
         folder,
         proxy: None,
         readable: Vec::new(),
+        writable: Vec::new(),
         disk: 1 << 20,
         python: None,
     };
-    let findings = tokio::time::timeout(TEST, probed(&launch)).await;
+    let findings = tokio::time::timeout(TEST, probed(program, &launch)).await;
     let findings = findings.map_err(|_| format!("its self-test took longer than {TEST:?}"))??;
     if isolation < Isolation::Confined {
         return Ok(0);
@@ -147,7 +148,7 @@ async fn test(isolation: Isolation, folder: PathBuf) -> Result<usize, String> {
 }
 
 /// Lets the probe loose behind the walls, and gives what came through.
-pub async fn probed(launch: &Launch) -> Result<Vec<Finding>, String> {
+pub async fn probed(program: &Path, launch: &Launch) -> Result<Vec<Finding>, String> {
     let failed = |error: io::Error| format!("its self-test cannot be set up: {error}");
     let user = launch.user;
     let set = move || match user {
@@ -155,7 +156,7 @@ pub async fn probed(launch: &Launch) -> Result<Vec<Finding>, String> {
         None => Stage::set(),
     };
     let stage = blocking(set).await?.map_err(failed)?;
-    let ready = Launcher::start(launch).await?;
+    let ready = Launcher::start(program, launch).await?;
     let work = Work::Worker(PROBE.to_owned());
     let mut process = ready.launcher.process(work, false).await?;
     let bait = serde_json::to_vec(&stage.bait()).unwrap_or_default();
@@ -179,15 +180,7 @@ async fn blocking<T: Send + 'static>(
 /// Is the probe: reads what it is let loose on, and answers what came through.
 pub fn attack(channel: OwnedFd, _: Option<OwnedFd>) {
     let mut channel = std::os::unix::net::UnixStream::from(channel);
-    let mut length = [0; 4];
-    let asked = channel.read_exact(&mut length).and_then(|()| {
-        let mut bait = vec![0; u32::from_be_bytes(length) as usize];
-        channel.read_exact(&mut bait).map(|()| bait)
-    });
-    let bait = asked
-        .ok()
-        .and_then(|bait| serde_json::from_slice(&bait).ok());
-    if let Some(bait) = bait {
+    if let Some(bait) = exchange::asked(&mut channel) {
         let findings = serde_json::to_vec(&probe::run(&bait)).unwrap_or_default();
         let _ = exchange::answer(&mut channel, b'o', &findings);
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -75,16 +75,15 @@ pub struct Ready {
 }
 
 impl Launcher {
-    /// Starts a launcher, and waits until its walls stand.
+    /// Starts a launcher, which is this program, and waits until its walls stand.
     ///
     /// # Errors
     /// In words, why they do not.
-    pub async fn start(launch: &Launch) -> Result<Ready, String> {
+    pub async fn start(program: &Path, launch: &Launch) -> Result<Ready, String> {
         let words = |error: io::Error| format!("a launcher cannot be started: {error}");
         let (ours, theirs) = wire::pair().map_err(words)?;
         rustix::io::ioctl_fionbio(&ours, true).map_err(|error| words(error.into()))?;
-        // By this path the program is found even when the file has been replaced.
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = Command::new(program);
         command
             .arg(ARGUMENT)
             .env_clear()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -18,6 +18,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::exchange;
 use super::limits::{Limits, Told};
 
 /// What the worker is called.
@@ -122,20 +123,12 @@ fn text(value: &Value) -> String {
 /// Runs a script: reads what it is told, and becomes the shell.
 pub fn work(channel: OwnedFd, outputs: Option<OwnedFd>) {
     let mut channel = UnixStream::from(channel);
-    let Some(request) = asked(&mut channel) else {
+    let Some(request) = exchange::asked(&mut channel) else {
         return;
     };
     let error = become_shell(channel.into(), outputs, request);
     eprintln!("the shell cannot be started: {error}");
     std::process::exit(125)
-}
-
-fn asked(channel: &mut UnixStream) -> Option<Request> {
-    let mut length = [0; 4];
-    channel.read_exact(&mut length).ok()?;
-    let mut request = vec![0; u32::from_be_bytes(length) as usize];
-    channel.read_exact(&mut request).ok()?;
-    serde_json::from_slice(&request).ok()
 }
 
 fn become_shell(mut channel: OwnedFd, outputs: Option<OwnedFd>, request: Request) -> io::Error {

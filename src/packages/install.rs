@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -11,7 +12,7 @@ use tokio::task::block_in_place;
 
 use super::environment::{Unfinished, size};
 use super::explained::{Asked, explained};
-use super::installer::{Installer, Output};
+use super::installer::{Installer, Output, Walls};
 use super::interpreter::Interpreter;
 use super::lock::{self, Locked};
 use crate::config::Config;
@@ -34,8 +35,10 @@ const CERTIFICATES: [&str; 3] = [
 ];
 
 /// What packages are installed with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tools {
+    /// What installers are started behind.
+    pub walls: Arc<dyn Walls>,
     /// uv: a path, or a name that is looked for in the folders of `PATH`; pip is used where it is not there.
     pub uv: PathBuf,
     /// The index that packages come from (PEP 503).
@@ -66,9 +69,10 @@ enum Tool {
 }
 
 impl Tools {
-    /// What the settings say.
-    pub fn of(config: &Config) -> Tools {
+    /// What the settings say, behind these walls.
+    pub fn of(config: &Config, walls: Arc<dyn Walls>) -> Tools {
         Tools {
+            walls,
             uv: config.uv.clone(),
             index: config.package_index.clone(),
             max_bytes: super::MAX_BYTES,
@@ -167,7 +171,7 @@ impl Installation<'_> {
             }
         };
         tokio::select! {
-            output = self.tools.installer(installer) => output,
+            output = self.tools.walls.install(installer) => output,
             () = grown => Err(self.too_large()),
         }
     }
@@ -227,10 +231,12 @@ impl Installation<'_> {
             ("TMPDIR", folder.join("tmp").into()),
         ];
         environment.extend(certificates().map(|file| ("SSL_CERT_FILE", file.into())));
+        let program = argv.first().map(PathBuf::from);
         Installer {
             argv,
             environment,
-            writes: vec![folder.to_owned()],
+            reads: certificates().into_iter().chain(program).collect(),
+            writes: folder.to_owned(),
             hosts: hosts(&self.tools.index),
         }
     }
@@ -264,12 +270,12 @@ fn certificates() -> Option<PathBuf> {
 }
 
 /// The hosts that an index is reached at. PyPI keeps its files on another.
-fn hosts(index: &str) -> Vec<String> {
-    let after = index.split_once("://").map_or(index, |(_, after)| after);
-    let server = after.split('/').next().unwrap_or_default();
-    let host = server.rsplit('@').next().unwrap_or_default().to_owned();
-    let files = (host == "pypi.org").then(|| "files.pythonhosted.org".to_owned());
-    std::iter::once(host).chain(files).collect()
+fn hosts(index: &str) -> Vec<(String, u16)> {
+    let url = url::Url::parse(index).ok();
+    let host = url.and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
+    let files = host.as_ref().filter(|(host, _)| host == "pypi.org");
+    let files = files.map(|(_, port)| ("files.pythonhosted.org".to_owned(), *port));
+    host.iter().cloned().chain(files).collect()
 }
 
 /// What pip reports that it would install, in order of the packages' names.

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
-use waystation::code::Python;
+use waystation::code::Codes;
+use waystation::egress::{Egress, Rules};
 use waystation::packages::{Environment, Packages, Program, Tools};
 
 /// The index, served until this is dropped.
@@ -149,16 +150,25 @@ pub fn settled(line: &str) -> String {
     }
 }
 
+/// What installers are started behind.
+pub fn codes() -> Arc<Codes> {
+    let egress = Arc::new(Egress::new(Rules::default()));
+    let mut codes = Codes::new(&crate::support::config(&[]), egress);
+    codes.launcher = env!("CARGO_BIN_EXE_waystation").into();
+    Arc::new(codes)
+}
+
 /// The interpreter itself, behind whatever stands for it on the path.
 pub async fn python() -> PathBuf {
     static FOUND: OnceCell<PathBuf> = OnceCell::const_new();
-    let ask = async { Python::new("python3".into()).path().await.to_owned() };
+    let ask = async { codes().python().await.unwrap().to_owned() };
     FOUND.get_or_init(|| ask).await.clone()
 }
 
 /// Every installer there is, each set to an index.
 pub fn tools(index: &str) -> Vec<(&'static str, Tools)> {
     let with = |uv: &Path| Tools {
+        walls: codes(),
         uv: uv.to_owned(),
         index: index.to_owned(),
         max_bytes: 10_000_000,

@@ -18,6 +18,7 @@ use http_body_util::BodyExt;
 use tempfile::TempDir;
 use tower::ServiceExt;
 use waystation::app::App;
+use waystation::code::Codes;
 use waystation::config::Config;
 use waystation::keys::Keys;
 use waystation::programs::OWNER;
@@ -68,7 +69,10 @@ impl TestApp {
     /// Serves programs with a record that is kept in `store`.
     pub async fn on(store: Arc<dyn Store>, programs: &[(&str, &str)], flags: &[&str]) -> TestApp {
         let folder = folder(programs);
-        let app = App::new(config(flags), store.clone(), Keys::forgotten().unwrap());
+        let mut app = App::new(config(flags), store.clone(), Keys::forgotten().unwrap());
+        let mut codes = Codes::new(&app.config, app.egress.clone());
+        codes.launcher = env!("CARGO_BIN_EXE_waystation").into();
+        app.codes = Arc::new(codes);
         app.keys.set(KEY, OWNER, &*store).await.unwrap();
         let report = app.programs.load(folder.path(), &*store).await.unwrap();
         assert!(report.refused.is_empty(), "{}", report.refused.join("\n"));

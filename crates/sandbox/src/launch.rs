@@ -194,6 +194,7 @@ impl<'w> Launcher<'w> {
             isolation: self.launch.isolation,
             user: self.launch.user,
             rules: &self.rules,
+            writable: &self.launch.writable,
             filters,
         }
     }

@@ -21,6 +21,8 @@ pub struct Launch {
     pub proxy: Option<u16>,
     /// The folders that code may read besides the system's own.
     pub readable: Vec<PathBuf>,
+    /// The folders that code may write in besides its own.
+    pub writable: Vec<PathBuf>,
     /// How many bytes the files of a run may come to.
     pub disk: u64,
     /// The Python that is to stand ready.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Uid};
 use rustix::process::{Resource, Rlimit, set_child_subreaper, setrlimit, setsid};
@@ -26,6 +26,8 @@ pub struct Walls<'a> {
     pub user: Option<u32>,
     /// The files it may read.
     pub rules: &'a Rules,
+    /// The folders it may write in besides its own.
+    pub writable: &'a [PathBuf],
     /// The calls it may make.
     pub filters: &'a Filters,
 }
@@ -64,16 +66,17 @@ impl Walls<'_> {
     }
 
     fn rules(&self, folder: Option<&Folder>) -> io::Result<OwnedFd> {
-        let writable = folder.map(Folder::writable).unwrap_or_default();
         // In a jail the folders stand in their places by now, and their own are hidden.
-        let rules = match self.isolation {
-            Isolation::Jail if folder.is_some() => self
-                .rules
-                .with(&["/job", "/tmp", "/dev/shm"].map(Path::new)),
-            _ => self
-                .rules
-                .with(&writable.iter().map(|path| &**path).collect::<Vec<_>>()),
-        }?;
+        let own: Vec<PathBuf> = match (self.isolation, folder) {
+            (Isolation::Jail, Some(_)) => ["/job", "/tmp", "/dev/shm"].map(PathBuf::from).into(),
+            (_, folder) => folder.map(Folder::writable).unwrap_or_default(),
+        };
+        let writable: Vec<&Path> = own
+            .iter()
+            .chain(self.writable)
+            .map(|path| &**path)
+            .collect();
+        let rules = self.rules.with(&writable)?;
         files::own_process(&rules)?;
         Ok(rules)
     }

@@ -165,8 +165,7 @@ fn build(root: &Path, launch: &Launch) -> Named<()> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     named("mounts cannot be made private", mount_change("/", private))?;
     // Taken up before anything is covered by the new root.
-    let seen =
-        seen(&launch.readable).map_err(|error| ("the system's folders".to_owned(), error))?;
+    let seen = seen(launch).map_err(|error| ("the system's folders".to_owned(), error))?;
     let devices = DEVICES
         .iter()
         .map(|name| taken(&Path::new("/dev").join(name)).map(|tree| (*name, tree)))
@@ -217,6 +216,7 @@ fn tmpfs(path: &Path, options: &str) -> Named<()> {
 struct Seen {
     path: PathBuf,
     what: What,
+    writable: bool,
 }
 
 enum What {
@@ -224,19 +224,18 @@ enum What {
     Tree(OwnedFd, bool),
 }
 
-/// What of the machine code sees: of the system, and what it may read besides.
-fn seen(readable: &[PathBuf]) -> io::Result<Vec<Seen>> {
+/// What of the machine code sees: of the system, and what else it may read and write.
+fn seen(launch: &Launch) -> io::Result<Vec<Seen>> {
+    let readable = launch.readable.iter().map(|path| &**path);
+    let readable = SYSTEM.iter().map(Path::new).chain(readable);
+    let writable = launch.writable.iter().map(|path| (&**path, true));
     let mut all: Vec<Seen> = Vec::new();
-    for path in SYSTEM
-        .iter()
-        .map(Path::new)
-        .chain(readable.iter().map(|path| &**path))
-    {
+    for (path, writable) in readable.map(|path| (path, false)).chain(writable) {
         let covered = all.iter().any(|seen| path.starts_with(&seen.path));
         let Ok(kind) = path.symlink_metadata() else {
             continue;
         };
-        if covered {
+        if covered && !writable {
             continue;
         }
         let what = match kind.is_symlink() {
@@ -246,6 +245,7 @@ fn seen(readable: &[PathBuf]) -> io::Result<Vec<Seen>> {
         all.push(Seen {
             path: path.to_owned(),
             what,
+            writable,
         });
     }
     Ok(all)
@@ -278,7 +278,7 @@ impl Seen {
                 };
                 named(&*shown, made)?;
                 named(&*shown, put(&tree, &path))?;
-                named(shown, system::read_only(&path, true))
+                named(shown, system::harmless(&path, !self.writable, true))
             }
         }
     }
@@ -291,7 +291,7 @@ fn settle(root: &Path) -> io::Result<()> {
     unmount(".", UnmountFlags::DETACH)?;
     std::env::set_current_dir("/")?;
     fs::set_permissions("/", fs::Permissions::from_mode(0o755))?;
-    system::read_only(Path::new("/"), false)?;
+    system::harmless(Path::new("/"), true, false)?;
     Ok(rustix::system::sethostname(b"waystation")?)
 }
 

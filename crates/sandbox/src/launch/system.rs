@@ -40,10 +40,14 @@ pub fn unshare(namespaces: libc::c_int) -> io::Result<()> {
     }
 }
 
-/// Makes a mount and all mounts in it read-only and without device files and setuid.
-pub fn read_only(path: &Path, recursive: bool) -> io::Result<()> {
+/// Makes a mount, and all mounts in it if `recursive`, one in which no program gains rights, and read-only if
+/// `read_only`.
+pub fn harmless(path: &Path, read_only: bool, recursive: bool) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_encoded_bytes())?;
-    let set = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID;
+    let set = match read_only {
+        true => libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID,
+        false => libc::MOUNT_ATTR_NOSUID,
+    };
     let attributes = libc::mount_attr {
         attr_set: set,
         attr_clr: 0,
