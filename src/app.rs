@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
-use engine::host::Stream;
+use engine::host::{Language, Stream};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::code::Codes;
@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::egress::Egress;
 use crate::keys::Keys;
 use crate::packages::{Packages, Tools};
-use crate::programs::Programs;
+use crate::programs::{Programs, Served};
 use crate::store::{RunId, Store};
 
 /// What calls, workers and commands share.
@@ -80,5 +80,35 @@ impl App {
             draining: AtomicBool::new(false),
             watch: None,
         }
+    }
+
+    /// Gets ready what the code of a program needs: its packages, and processes that stand ready.
+    ///
+    /// # Errors
+    /// In words, what cannot be had.
+    pub async fn prepare(&self, served: &Served) -> Result<(), String> {
+        let (plan, account) = (&served.plan, served.account);
+        if plan.uses("python") {
+            let python = self.codes.python().await?;
+            for set in &plan.packages {
+                let ready = self.packages.ready(python, set, served.packages());
+                let environment = Some(ready.await?);
+                self.codes
+                    .warm(account, Language::Python, environment)
+                    .await?;
+            }
+            if plan.packages.is_empty() {
+                self.codes.warm(account, Language::Python, None).await?;
+            }
+        }
+        for (kind, language) in [
+            ("javascript", Language::JavaScript),
+            ("shell", Language::Shell),
+        ] {
+            if plan.uses(kind) {
+                self.codes.warm(account, language, None).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -10,15 +10,15 @@ mod launcher;
 mod limits;
 mod network;
 mod pool;
+mod pools;
 mod python;
 mod shell;
 mod usage;
 
-use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::host::{Code, Language, Logger, Stream};
@@ -28,15 +28,14 @@ use engine::value::Record;
 use rustix::process::Signal;
 use sandbox::isolation::{Isolation, Network};
 use sandbox::launch::Worker;
-use sandbox::message::{Launch, Work};
 use tokio::sync::{OnceCell, oneshot};
 
 use self::exchange::{Frame, Output};
 pub use self::isolation::Offer;
-use self::launcher::{Launcher, Process, kill};
+use self::launcher::{Process, kill};
 use self::limits::Limits;
 use self::network::Leave;
-use self::pool::{Pool, Taken};
+use self::pools::{Key, Pools};
 use crate::config::Config;
 use crate::egress::{Egress, Scope};
 use crate::packages::Environment;
@@ -73,7 +72,7 @@ pub struct Codes {
     pub launcher: PathBuf,
     config: Config,
     python: python::Python,
-    pools: Mutex<HashMap<Key, Arc<OnceCell<Arc<Pool>>>>>,
+    pools: Pools,
     folder: OnceCell<tempfile::TempDir>,
     offer: OnceCell<Offer>,
     proxy: network::Network,
@@ -89,15 +88,6 @@ pub struct Report {
     pub python: Result<String, String>,
 }
 
-/// Whose processes stand ready together, and for what.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    account: i64,
-    network: Network,
-    /// For Python, the environment of the packages.
-    python: Option<Option<Arc<Environment>>>,
-}
-
 impl Codes {
     /// What runs code by these settings, and lets it reach the network through `egress`.
     pub fn new(config: &Config, egress: Arc<Egress>) -> Codes {
@@ -106,7 +96,7 @@ impl Codes {
             launcher: PathBuf::from("/proc/self/exe"),
             config: config.clone(),
             python: python::Python::new(config.python.clone()),
-            pools: Mutex::default(),
+            pools: Pools::default(),
             folder: OnceCell::new(),
             offer: OnceCell::new(),
             proxy: network::Network::new(egress),
@@ -136,19 +126,8 @@ impl Codes {
     ) -> Result<Record, Failure> {
         let limits = Limits::of(&code.asked, &self.config)?;
         let network = self.network(&code)?;
-        let key = Key {
-            account,
-            network,
-            python: (code.language == Language::Python).then_some(environment),
-        };
-        let work = match code.language {
-            Language::Python => Work::Python,
-            Language::JavaScript => Work::Worker("javascript".to_owned()),
-            Language::Shell => Work::Worker(shell::SHELL.to_owned()),
-        };
-        let mut taken = self
-            .taken(&key, work, code.language == Language::Shell)
-            .await?;
+        let key = Key::new(account, network, code.language, environment);
+        let mut taken = self.taken(&key, code.language).await?;
         let leave = self.leave(network).await?;
         let environment = leave.as_ref().map(Leave::environment).unwrap_or_default();
         let process = &mut taken.process;
@@ -234,48 +213,6 @@ impl Codes {
         leave.map(Some).map_err(Failure::new)
     }
 
-    async fn taken(&self, key: &Key, work: Work, extra: bool) -> Result<Taken, Failure> {
-        let failed = |why: String| Failure::new(format!("the code cannot be run: {why}"));
-        let pool = self.pool(key).await.map_err(failed)?;
-        pool.take(work, extra).await.map_err(failed)
-    }
-
-    async fn pool(&self, key: &Key) -> Result<Arc<Pool>, String> {
-        let cell = {
-            let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-            pools.retain(|_, cell| cell.get().is_none_or(|pool| pool.is_alive()));
-            pools.entry(key.clone()).or_default().clone()
-        };
-        cell.get_or_try_init(|| self.start(key)).await.cloned()
-    }
-
-    async fn start(&self, key: &Key) -> Result<Arc<Pool>, String> {
-        let isolation = self.allowed().await?;
-        let python = match &key.python {
-            Some(environment) => Some(self.python.ready(environment.as_deref()).await?),
-            None => None,
-        };
-        let mut readable = self.python.readable().await?;
-        readable.extend(python.iter().filter_map(|python| python.site.clone()));
-        let launch = Launch {
-            isolation,
-            network: key.network,
-            user: isolation::user(0),
-            folder: self.folder().await?,
-            proxy: self.port(isolation, key.network).await?,
-            readable,
-            writable: Vec::new(),
-            disk: self.config.code_disk.bytes(),
-            python,
-        };
-        let ready = Launcher::start(&self.launcher, &launch).await?;
-        for module in &ready.unready {
-            tracing::debug!("not imported beforehand: {module}");
-        }
-        let served = ready.proxy.map(|listener| self.proxy.serve(listener));
-        Ok(Arc::new(Pool::new(ready.launcher, served.transpose()?)))
-    }
-
     /// How far code is kept apart, where that is far enough.
     async fn allowed(&self) -> Result<Isolation, String> {
         let offer = self.offer().await?;
@@ -291,18 +228,6 @@ impl Codes {
             (Isolation::Jail, _) | (_, Network::None | Network::Host) => Ok(None),
             (_, Network::Proxy) => Ok(Some(self.proxy.outside().await?.port())),
         }
-    }
-
-    /// The folder that the folders of processes are in where they have no file system of their own.
-    async fn folder(&self) -> Result<PathBuf, String> {
-        let made = self.folder.get_or_try_init(|| async {
-            let mut folder = tempfile::Builder::new();
-            folder.prefix("waystation-").tempdir()
-        });
-        let made = made
-            .await
-            .map_err(|error| format!("there is no folder for it: {error}"))?;
-        Ok(made.path().to_owned())
     }
 }
 
@@ -323,7 +248,13 @@ async fn answered(
         }
     };
     let output = Output::new(&process.output, limits.output as usize, logger);
-    let (frame, _) = attended(&process.descriptor, output, limits, conversation).await?;
+    let (frame, _) = attended(
+        (&process.descriptor, &process.folder),
+        output,
+        limits,
+        conversation,
+    )
+    .await?;
     match frame {
         Frame::Outputs(text) => outputs(&text),
         Frame::Raised(raised) => {
@@ -363,7 +294,7 @@ async fn scripted(
     };
     let output = Output::new(&process.output, limits.output as usize, logger)
         .without(shell::script_folder(&process.folder));
-    match attended(&process.descriptor, output, limits, work).await? {
+    match attended((&process.descriptor, &process.folder), output, limits, work).await? {
         (0, _) => shell::outputs(&written.bytes),
         (status, said) => Err(shell::failed(status, &said)),
     }
@@ -372,14 +303,14 @@ async fn scripted(
 /// Waits for the work of a process, while its output goes to the log and what it uses is watched. Gives the last
 /// line of its standard error as well.
 async fn attended<T>(
-    descriptor: &OwnedFd,
+    (descriptor, folder): (&OwnedFd, &Path),
     mut output: Output<'_>,
     limits: &Limits,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<(T, String), Failure> {
     let done = {
         let mut work = std::pin::pin!(work);
-        let mut watched = std::pin::pin!(usage::watch(descriptor, limits, None));
+        let mut watched = std::pin::pin!(usage::watch(descriptor, limits, folder));
         let mut writes = true;
         loop {
             tokio::select! {

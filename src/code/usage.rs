@@ -22,23 +22,22 @@ struct Usage {
     processes: u64,
 }
 
-/// Watches a process and all below it, and comes back when they meet a limit. `folder` is looked at as well,
-/// where nothing else holds its size.
-pub async fn watch(descriptor: &OwnedFd, limits: &Limits, folder: Option<&Path>) -> Failure {
+/// Watches a process and all below it, and comes back when they meet a limit. `folder` is where
+/// the process works.
+pub async fn watch(descriptor: &OwnedFd, limits: &Limits, folder: &Path) -> Failure {
     tokio::time::sleep(PAUSE).await;
     let Some(pid) = launcher::pid(descriptor) else {
         return std::future::pending().await;
     };
+    // In a jail the folder is a file system of its own, which grows no further.
+    let held = folder.parent().filter(|held| *held != Path::new("/"));
     loop {
         let usage = Usage::of(pid);
         let met = [
             (usage.memory > limits.memory, "memory"),
             (usage.cpu > limits.cpu, "cpu"),
             (usage.processes > limits.processes, "processes"),
-            (
-                folder.is_some_and(|folder| size(folder) > limits.disk),
-                "disk",
-            ),
+            (held.is_some_and(|held| size(held) > limits.disk), "disk"),
         ];
         if let Some((_, name)) = met.into_iter().find(|(met, _)| *met) {
             return limits.met(name);

@@ -150,6 +150,12 @@ impl Plan {
         check::plan(source, kinds)
     }
 
+    /// Whether any step is of the kind of this name.
+    pub fn uses(&self, kind: &str) -> bool {
+        let mut steps = self.blocks.iter().flatten();
+        steps.any(|step| step.kind.name == kind)
+    }
+
     /// The steps of a block.
     pub(crate) fn block(&self, block: Block) -> &[Planned] {
         &self.blocks[block.at]

@@ -546,6 +546,11 @@ impl<'w> Launcher<'w> {
                 let _ = folder.delete();
             }
         }
+        if self.launch.isolation != Isolation::Jail {
+            let _ = std::fs::remove_dir(&self.folders);
+            // And the one of all launchers, if this was the last of a server that is gone.
+            let _ = self.folders.parent().map(std::fs::remove_dir);
+        }
     }
 }
 
