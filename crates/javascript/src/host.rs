@@ -1,0 +1,147 @@
+//! What stands between a script and the world: where logs go, what waits, and what went wrong unseen.
+
+use std::cell::{OnceCell, RefCell};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use rquickjs::{Ctx, Persistent, Runtime, Value};
+
+use crate::fetch::Fetches;
+use crate::frame;
+use crate::limits::{Limit, Limits};
+use crate::timers::Timers;
+
+/// The way to the server.
+pub(crate) trait Channel: Read + Write + AsFd {}
+
+impl<C: Read + Write + AsFd> Channel for C {}
+
+/// Where a run reads and writes.
+pub(crate) struct Streams {
+    pub channel: Box<dyn Channel>,
+    pub out: Box<dyn Write>,
+    pub err: Box<dyn Write>,
+}
+
+/// Which stream of the log.
+#[derive(Clone, Copy)]
+pub(crate) enum Stream {
+    Out,
+    Err,
+}
+
+/// A promise that was rejected, and why.
+struct Rejection {
+    promise: Persistent<Value<'static>>,
+    reason: Persistent<Value<'static>>,
+}
+
+/// The world of one run. No script runs while anything in it is borrowed.
+#[derive(Default)]
+pub(crate) struct Host {
+    streams: RefCell<Option<Streams>>,
+    limits: OnceCell<Limits>,
+    pub timers: RefCell<Timers>,
+    pub fetches: RefCell<Fetches>,
+    /// The rejected promises that nobody has looked after yet, the first one first.
+    rejections: RefCell<Vec<Rejection>>,
+}
+
+impl Host {
+    /// Lets the engine ask whether to go on, and tell of rejected promises.
+    pub fn watch(self: &Rc<Self>, runtime: &Runtime) {
+        let host = self.clone();
+        runtime.set_interrupt_handler(Some(Box::new(move || host.passed().is_some())));
+        let host = self.clone();
+        runtime.set_host_promise_rejection_tracker(Some(Box::new(
+            move |ctx, promise, reason, handled| host.rejected(&ctx, promise, reason, handled),
+        )));
+    }
+
+    /// Opens what the run reads and writes.
+    pub fn open(&self, streams: Streams) {
+        *self.streams.borrow_mut() = Some(streams);
+    }
+
+    /// Closes it again.
+    pub fn close(&self) {
+        self.streams.take();
+    }
+
+    /// Sets the limits of the run; they count from now.
+    pub fn begin(&self, limits: Limits) -> &Limits {
+        self.limits.get_or_init(|| limits)
+    }
+
+    /// The limits, once the run has begun.
+    pub fn limits(&self) -> Option<&Limits> {
+        self.limits.get()
+    }
+
+    /// The limit that the run has passed.
+    pub fn passed(&self) -> Option<Limit> {
+        self.limits()?.passed()
+    }
+
+    /// Sends a frame. That the server is gone is seen when it is next heard.
+    pub fn send(&self, kind: u8, body: &[u8]) {
+        if let Some(streams) = &mut *self.streams.borrow_mut() {
+            let _ = frame::write(&mut streams.channel, kind, body);
+        }
+    }
+
+    /// Does something with the channel, if it is open.
+    pub fn channel<T>(&self, use_it: impl FnOnce(&mut dyn Channel) -> T) -> Option<T> {
+        let mut streams = self.streams.borrow_mut();
+        streams
+            .as_mut()
+            .map(|streams| use_it(&mut *streams.channel))
+    }
+
+    /// Writes a line to the log, or as much of it as has room.
+    pub fn log(&self, stream: Stream, mut line: String) {
+        line.push('\n');
+        let room = self.limits().map_or(0, |limits| limits.take(line.len()));
+        line.truncate(line.floor_char_boundary(room));
+        if let Some(streams) = &mut *self.streams.borrow_mut() {
+            let stream = match stream {
+                Stream::Out => &mut streams.out,
+                Stream::Err => &mut streams.err,
+            };
+            // A log that nobody reads is no reason to stop.
+            let _ = stream
+                .write_all(line.as_bytes())
+                .and_then(|()| stream.flush());
+        }
+    }
+
+    fn rejected<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        promise: Value<'js>,
+        reason: Value<'js>,
+        handled: bool,
+    ) {
+        let rejection = Rejection {
+            promise: Persistent::save(ctx, promise),
+            reason: Persistent::save(ctx, reason),
+        };
+        let mut rejections = self.rejections.borrow_mut();
+        match handled {
+            false => rejections.push(rejection),
+            true => {
+                let found = rejections
+                    .iter()
+                    .rposition(|other| other.promise == rejection.promise);
+                found.map(|index| rejections.remove(index));
+            }
+        }
+    }
+
+    /// Why the first promise was rejected that nobody has looked after.
+    pub fn unhandled(&self) -> Option<Persistent<Value<'static>>> {
+        let rejections = self.rejections.borrow();
+        rejections.first().map(|rejection| rejection.reason.clone())
+    }
+}
