@@ -1,16 +1,20 @@
 //! What stands between a script and the world: where logs go, what waits, and what went wrong unseen.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use rquickjs::{Ctx, Persistent, Runtime, Value};
+use rquickjs::{ArrayBuffer, Ctx, Persistent, Runtime, Value};
 
 use crate::fetch::Fetches;
 use crate::frame;
 use crate::limits::{Limit, Limits};
 use crate::timers::Timers;
+
+/// The most rejected promises that may wait for somebody to look after them: what is kept of them is
+/// outside of the engine's memory.
+const MAX_REJECTIONS: usize = 50_000;
 
 /// The way to the server.
 pub(crate) trait Channel: Read + Write + AsFd {}
@@ -34,7 +38,15 @@ pub(crate) enum Stream {
 /// A promise that was rejected, and why.
 struct Rejection {
     promise: Persistent<Value<'static>>,
-    reason: Persistent<Value<'static>>,
+    reason: Reason,
+}
+
+/// Why a promise was rejected.
+#[derive(Clone)]
+pub(crate) enum Reason {
+    Value(Persistent<Value<'static>>),
+    /// There was no memory, not even for an error that says so.
+    Starved,
 }
 
 /// The world of one run. No script runs while anything in it is borrowed.
@@ -46,6 +58,8 @@ pub(crate) struct Host {
     pub fetches: RefCell<Fetches>,
     /// The rejected promises that nobody has looked after yet, the first one first.
     rejections: RefCell<Vec<Rejection>>,
+    /// Whether there were more than are kept.
+    overfull: Cell<bool>,
 }
 
 impl Host {
@@ -125,10 +139,14 @@ impl Host {
     ) {
         let rejection = Rejection {
             promise: Persistent::save(ctx, promise),
-            reason: Persistent::save(ctx, reason),
+            reason: match reason.is_null() && !handled && self.is_starved(ctx) {
+                true => Reason::Starved,
+                false => Reason::Value(Persistent::save(ctx, reason)),
+            },
         };
         let mut rejections = self.rejections.borrow_mut();
         match handled {
+            false if rejections.len() == MAX_REJECTIONS => self.overfull.set(true),
             false => rejections.push(rejection),
             true => {
                 let found = rejections
@@ -139,9 +157,27 @@ impl Host {
         }
     }
 
-    /// Why the first promise was rejected that nobody has looked after.
-    pub fn unhandled(&self) -> Option<Persistent<Value<'static>>> {
+    /// Whether the engine has next to no memory left, found out by asking for some: what counts it cannot
+    /// be reached while a script runs.
+    fn is_starved(&self, ctx: &Ctx<'_>) -> bool {
+        let some = self.limits().map_or(0, |limits| limits.memory / 16);
+        let starved = ArrayBuffer::new_copy(ctx.clone(), vec![0u8; some]).is_err();
+        if starved {
+            ctx.catch();
+        }
+        starved
+    }
+
+    /// Why a promise was rejected that nobody has looked after: the code itself, or else the first one.
+    pub fn unhandled(&self, code: &Persistent<Value<'static>>) -> Option<Reason> {
+        if self.overfull.get() {
+            return Some(Reason::Starved);
+        }
         let rejections = self.rejections.borrow();
-        rejections.first().map(|rejection| rejection.reason.clone())
+        let main = rejections
+            .iter()
+            .find(|rejection| rejection.promise == *code);
+        main.or(rejections.first())
+            .map(|rejection| rejection.reason.clone())
     }
 }

@@ -19,6 +19,12 @@ const MAX_SOURCE: usize = 200;
 /// How many causes of an error a traceback tells.
 const MAX_CAUSES: usize = 4;
 
+/// What the engine, and what leads to it, say where there is no memory.
+const STARVED: [&str; 2] = [
+    "InternalError: out of memory",
+    "InternalError: QuickJS library created a unknown error",
+];
+
 /// What begins the names of the scripts that are ours.
 pub(crate) const OURS: &str = "waystation:";
 
@@ -81,7 +87,7 @@ impl Source<'_> {
                 ": it is there from the beginning, so choose another name or assign to it",
             );
         }
-        if thrown.is_error() && message == "InternalError: out of memory" {
+        if thrown.is_error() && STARVED.contains(&&*message) {
             return Raised::limit(limits, Limit::Memory);
         }
         let mut frames = frames(peek, error);

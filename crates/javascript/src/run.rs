@@ -9,7 +9,7 @@ use rquickjs::{Ctx, Error, Function, Object, Persistent, Promise, Type, Value};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::frame::{self, Fetched, Request};
-use crate::host::Channel;
+use crate::host::{Channel, Reason};
 use crate::limits::{Limit, Limits};
 use crate::outputs::{self, Refused};
 use crate::peek::Peek;
@@ -65,9 +65,11 @@ impl Run<'_> {
         }
         let main = self.with(|ctx, peek| self.begin(ctx, peek, inputs))?;
         loop {
-            self.drain()?;
-            let pending = self
-                .with(|ctx, _| Ok(main.clone().restore(ctx)?.state() == PromiseState::Pending))?;
+            self.drain(&main)?;
+            let pending = self.with(|ctx, _| {
+                let main = main.clone().restore(ctx)?;
+                Ok(main.as_promise().map(Promise::state) == Some(PromiseState::Pending))
+            })?;
             let host = &self.worker.host;
             let awaits = match pending {
                 true => host.fetches.borrow().is_pending(),
@@ -89,7 +91,19 @@ impl Run<'_> {
         &self,
         work: impl for<'js> FnOnce(&Ctx<'js>, &Peek<'js>) -> rquickjs::Result<T>,
     ) -> Result<T> {
-        let result = self.worker.context.with(|ctx| {
+        match self.attempt(work) {
+            Err(Stop::Null) if self.is_used_up() => Err(self.stop(Limit::Memory)),
+            Err(Stop::Null) => Err(Stop::Raised(Raised::new("the code threw null"))),
+            result => result,
+        }
+    }
+
+    /// The same, where `null` is given as such.
+    fn attempt<T>(
+        &self,
+        work: impl for<'js> FnOnce(&Ctx<'js>, &Peek<'js>) -> rquickjs::Result<T>,
+    ) -> Result<T> {
+        self.worker.context.with(|ctx| {
             let table = self.worker.table.clone().restore(&ctx);
             let peek = table
                 .and_then(Peek::new)
@@ -97,12 +111,7 @@ impl Run<'_> {
             let result = work(&ctx, &peek);
             self.check()?;
             result.map_err(|error| self.failed(&peek, error))
-        });
-        match result {
-            Err(Stop::Null) if self.is_used_up() => Err(self.stop(Limit::Memory)),
-            Err(Stop::Null) => Err(Stop::Raised(Raised::new("the code threw null"))),
-            result => result,
-        }
+        })
     }
 
     fn check(&self) -> Result<()> {
@@ -143,7 +152,7 @@ impl Run<'_> {
         ctx: &Ctx<'js>,
         peek: &Peek<'js>,
         json: &str,
-    ) -> rquickjs::Result<Persistent<Promise<'static>>> {
+    ) -> rquickjs::Result<Persistent<Value<'static>>> {
         let outputs = Object::new_proto(ctx.clone(), None)?;
         let begin: Function = peek.kept("begin")?;
         begin.call::<_, Value>((inputs::read(peek, json)?, outputs))?;
@@ -152,24 +161,31 @@ impl Run<'_> {
         options.filename = Some(self.source.file.replace('\0', ""));
         // The code stands on the lines that it has in the program's file.
         let code = "\n".repeat(self.source.line.saturating_sub(1)) + self.source.code;
-        let main: Promise = ctx.eval_with_options(code, options)?;
+        let main: Value = ctx.eval_with_options(code, options)?;
         Ok(Persistent::save(ctx, main))
     }
 
     /// Does everything that can be done at once.
-    fn drain(&self) -> Result<()> {
+    fn drain(&self, main: &Persistent<Value<'static>>) -> Result<()> {
         loop {
             let job = self.worker.runtime.execute_pending_job();
             self.check()?;
             match job {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(_) => return self.with(|_, _| Err(Error::Exception)),
+                Err(_) => {
+                    return match self.attempt(|_, _| Err(Error::Exception)) {
+                        // A job gives it where there was no memory for an error.
+                        Err(Stop::Null) => Err(self.stop(Limit::Memory)),
+                        result => result,
+                    };
+                }
             }
         }
-        match self.worker.host.unhandled() {
+        match self.worker.host.unhandled(main) {
             None => Ok(()),
-            Some(reason) => self.with(|ctx, _| Err(ctx.throw(reason.restore(ctx)?))),
+            Some(Reason::Starved) => Err(self.stop(Limit::Memory)),
+            Some(Reason::Value(reason)) => self.with(|ctx, _| Err(ctx.throw(reason.restore(ctx)?))),
         }
     }
 

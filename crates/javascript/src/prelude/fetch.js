@@ -2,6 +2,8 @@
 (host) => {
   "use strict";
   const { apply } = Reflect;
+  const { defineProperties } = Object;
+  const species = { __proto__: null, [Symbol.species]: Promise };
   const { then } = Promise.prototype;
   const { fromBase64 } = Uint8Array;
   const { toBase64 } = Uint8Array.prototype;
@@ -174,13 +176,13 @@
       const succeed = (parts) => resolve(new Response(ours, parts));
       id = host.fetch(request(input, init ?? {}), succeed, fail);
     });
-    // Without a constructor of its own, `await` too goes through this `then`: so it is known whether
-    // anybody waits for the answer.
-    return Object.defineProperties(promise, {
-      constructor: { value: undefined },
+    // With a constructor of its own, `await` too goes through this `then`: so it is known whether anybody
+    // waits for the answer.
+    return defineProperties(promise, {
+      constructor: { value: species },
       then: {
         value(...calls) {
-          host.awaited(id);
+          if (id !== undefined) host.awaited(id);
           return apply(then, this, calls);
         },
       },
