@@ -4,7 +4,8 @@ use rquickjs::function::Opt;
 use rquickjs::{Ctx, Exception, Object, Result};
 use url::{Url, quirks};
 
-use crate::global::{give, pairs};
+use crate::global::give;
+use crate::prelude::pairs;
 
 /// Gives `object` what `URL` and `URLSearchParams` are made of.
 pub(crate) fn install<'js>(given: &Object<'js>) -> Result<()> {

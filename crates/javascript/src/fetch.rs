@@ -6,8 +6,8 @@ use std::rc::Rc;
 use rquickjs::{Ctx, Exception, Function, Object, Persistent, Result, Value};
 
 use crate::frame::{Answered, Fetch, Fetched};
-use crate::global::pairs;
 use crate::host::Host;
+use crate::prelude::pairs;
 
 /// How often a run may fetch.
 const MAX_FETCHES: u64 = 50;

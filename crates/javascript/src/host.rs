@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use rquickjs::{ArrayBuffer, Ctx, Persistent, Runtime, Value};
+use rquickjs::{ArrayBuffer, Ctx, Persistent, Result, Runtime, Value};
 
 use crate::fetch::Fetches;
 use crate::frame;
@@ -15,6 +15,9 @@ use crate::timers::Timers;
 /// The most rejected promises that may wait for somebody to look after them: what is kept of them is
 /// outside of the engine's memory.
 const MAX_REJECTIONS: usize = 50_000;
+
+/// How much of the engine's memory is held back, in bytes.
+const RESERVE: usize = 32 << 10;
 
 /// The way to the server.
 pub(crate) trait Channel: Read + Write + AsFd {}
@@ -58,6 +61,9 @@ pub(crate) struct Host {
     pub fetches: RefCell<Fetches>,
     /// The rejected promises that nobody has looked after yet, the first one first.
     rejections: RefCell<Vec<Rejection>>,
+    /// Memory that is given back when the run is stopped. The engine stops a script with an error that no
+    /// script catches, but without memory for it, it throws one that scripts do catch.
+    reserve: RefCell<Option<Persistent<ArrayBuffer<'static>>>>,
     /// Whether there were more than are kept.
     overfull: Cell<bool>,
 }
@@ -66,11 +72,24 @@ impl Host {
     /// Lets the engine ask whether to go on, and tell of rejected promises.
     pub fn watch(self: &Rc<Self>, runtime: &Runtime) {
         let host = self.clone();
-        runtime.set_interrupt_handler(Some(Box::new(move || host.passed().is_some())));
+        runtime.set_interrupt_handler(Some(Box::new(move || {
+            let passed = host.passed().is_some();
+            if passed {
+                host.reserve.take();
+            }
+            passed
+        })));
         let host = self.clone();
         runtime.set_host_promise_rejection_tracker(Some(Box::new(
             move |ctx, promise, reason, handled| host.rejected(&ctx, promise, reason, handled),
         )));
+    }
+
+    /// Holds some of the engine's memory back.
+    pub fn hold_back(&self, ctx: &Ctx<'_>) -> Result<()> {
+        let reserve = ArrayBuffer::new_copy(ctx.clone(), [0u8; RESERVE])?;
+        *self.reserve.borrow_mut() = Some(Persistent::save(ctx, reserve));
+        Ok(())
     }
 
     /// Opens what the run reads and writes.

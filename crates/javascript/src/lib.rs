@@ -45,6 +45,7 @@ mod inputs;
 mod limits;
 mod outputs;
 mod peek;
+mod prelude;
 mod raised;
 mod run;
 mod show;
@@ -90,7 +91,10 @@ impl Worker {
         runtime.set_max_stack_size(MAX_STACK);
         let context = Context::full(&runtime)?;
         let host = Rc::new(Host::default());
-        let table = context.with(|ctx| global::install(&ctx, &host))?;
+        let table = context.with(|ctx| {
+            host.hold_back(&ctx)?;
+            global::install(&ctx, &host)
+        })?;
         runtime.set_loader(global::NoModules, global::NoModules);
         host.watch(&runtime);
         Ok(Worker {

@@ -9,7 +9,7 @@
   const { toBase64 } = Uint8Array.prototype;
   const { parse } = JSON;
   const { decode } = host;
-  const { URL, URLSearchParams } = globalThis;
+  const { URL, URLSearchParams } = host.load("url.js");
 
   class Headers {
     #lists = new Map();
@@ -189,6 +189,5 @@
     });
   }
 
-  host.define({ Headers, Response, fetch });
-  return [headers, response];
+  return { Headers, Response, fetch, shown: [headers, response] };
 }

@@ -164,6 +164,5 @@
   const { shown: address } = URL;
   delete URL.shown;
 
-  host.define({ URL, URLSearchParams });
-  return [address, parameters];
+  return { URL, URLSearchParams, shown: [address, parameters] };
 }
