@@ -64,6 +64,7 @@ impl Codes {
         Ok(Output {
             success: status == Ok(0),
             text: format!("{out}\n{error}"),
+            refused: leave.refused(),
         })
     }
 

@@ -105,15 +105,21 @@ impl Leave {
     /// The environment variables that lead programs to the proxy.
     pub fn environment(&self) -> Vec<(String, String)> {
         let url = self.grant.url(self.address);
-        let own = "localhost,127.0.0.1,::1";
-        let led = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, url.as_str()));
-        // Programs differ in how they spell them.
-        led.into_iter()
-            .chain([("NO_PROXY", own)])
-            .flat_map(|(name, value)| {
-                [name.to_owned(), name.to_lowercase()].map(|name| (name, value.to_owned()))
-            })
-            .collect()
+        // Programs differ in how they spell them. None is told to go to loopback by itself: what is meant there is
+        // most often a service of the machine, and the proxy says how it can be reached.
+        let names = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+        let spelled = names.map(|name| [name.to_owned(), name.to_lowercase()]);
+        let led = spelled
+            .into_iter()
+            .flatten()
+            .map(|name| (name, url.clone()));
+        led.collect()
+    }
+
+    /// The first sentence that says why something could not be reached.
+    pub fn refused(&self) -> Option<String> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.first().cloned()
     }
 
     /// Notes in the log of the run what it reached, and what it could not reach.

@@ -3,6 +3,7 @@
 use engine::read::{cut, listed};
 use engine::requirement::Requirement;
 
+use super::installer::Output;
 use super::interpreter::Interpreter;
 
 /// The most lines of an installer's own words that are passed on.
@@ -32,11 +33,14 @@ struct Said<'a> {
     text: &'a str,
     /// What pip wrote to its log; uv has none.
     log: &'a str,
+    /// Why a connection of its was not made.
+    refused: Option<&'a str>,
     asked: &'a Asked<'a>,
 }
 
-/// The sentence for the failure of an installer that wrote `text` to its outputs and `log` to its log.
-pub fn explained(text: &str, log: &str, asked: &Asked<'_>) -> String {
+/// The sentence for the failure of an installer that wrote `log` to its log.
+pub fn explained(output: &Output, log: &str, asked: &Asked<'_>) -> String {
+    let text = &*output.text;
     let marks = |c: char| matches!(c, '│' | '×' | '╰' | '├' | '─' | '▶');
     let words = text.split(|c: char| c.is_whitespace() || marks(c));
     let words: Vec<&str> = words
@@ -47,6 +51,7 @@ pub fn explained(text: &str, log: &str, asked: &Asked<'_>) -> String {
         flat: &flat,
         text,
         log,
+        refused: output.refused.as_deref(),
         asked,
     };
     let known = [
@@ -135,6 +140,8 @@ impl Said<'_> {
             None if broken => reason(self.flat),
             None => return None,
         };
+        // The installer hears only that the proxy did not get through.
+        let reason = self.refused.or(reason);
         let reason = reason.map_or(String::new(), |reason| format!(": {}", short(reason)));
         let offline = match self.asked.locked {
             true => ", and the packages of the lock file are not installed yet",

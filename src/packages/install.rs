@@ -249,7 +249,7 @@ impl Installation<'_> {
             wanted: self.wanted,
             locked,
         };
-        explained(&output.text, &log, &asked)
+        explained(output, &log, &asked)
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Output {
     pub success: bool,
     /// The last it wrote to standard output and then to standard error.
     pub text: String,
+    /// Why the first connection was not made that was not, if any was not.
+    pub refused: Option<String>,
 }
 
 /// Starts installers behind walls.

@@ -150,10 +150,10 @@ pub fn settled(line: &str) -> String {
     }
 }
 
-/// What installers are started behind.
-pub fn codes() -> Arc<Codes> {
+/// What installers are started behind, under these settings.
+pub fn codes(flags: &[&str]) -> Arc<Codes> {
     let egress = Arc::new(Egress::new(Rules::default()));
-    let mut codes = Codes::new(&crate::support::config(&[]), egress);
+    let mut codes = Codes::new(&crate::support::config(flags), egress);
     codes.launcher = env!("CARGO_BIN_EXE_waystation").into();
     Arc::new(codes)
 }
@@ -161,14 +161,14 @@ pub fn codes() -> Arc<Codes> {
 /// The interpreter itself, behind whatever stands for it on the path.
 pub async fn python() -> PathBuf {
     static FOUND: OnceCell<PathBuf> = OnceCell::const_new();
-    let ask = async { codes().python().await.unwrap().to_owned() };
+    let ask = async { codes(&[]).python().await.unwrap().to_owned() };
     FOUND.get_or_init(|| ask).await.clone()
 }
 
 /// Every installer there is, each set to an index.
 pub fn tools(index: &str) -> Vec<(&'static str, Tools)> {
     let with = |uv: &Path| Tools {
-        walls: codes(),
+        walls: codes(&[]),
         uv: uv.to_owned(),
         index: index.to_owned(),
         max_bytes: 10_000_000,

@@ -80,7 +80,7 @@ fn a_server_installs_in_the_background_and_keeps_running_offline() {
     logged(
         &server,
         &format!(
-            "the packages of bad.yaml are not there: there is no package `nosuchpkg-xyz` in the index {url}; check its spelling"
+            "the code of bad.yaml cannot run yet: there is no package `nosuchpkg-xyz` in the index {url}; check its spelling"
         ),
     );
     let call = format!(

@@ -8,7 +8,8 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -21,6 +22,7 @@ use waystation::app::App;
 use waystation::code::Codes;
 use waystation::config::Config;
 use waystation::keys::Keys;
+use waystation::packages::{Packages, Tools};
 use waystation::programs::OWNER;
 use waystation::store::Store;
 use waystation::store::sqlite::Sqlite;
@@ -73,6 +75,11 @@ impl TestApp {
         let mut codes = Codes::new(&app.config, app.egress.clone());
         codes.launcher = env!("CARGO_BIN_EXE_waystation").into();
         app.codes = Arc::new(codes);
+        app.packages = Packages::new(
+            Tools::of(&app.config, app.codes.clone()),
+            app.config.data.join("packages"),
+            Box::new(|_| {}),
+        );
         app.keys.set(KEY, OWNER, &*store).await.unwrap();
         let report = app.programs.load(folder.path(), &*store).await.unwrap();
         assert!(report.refused.is_empty(), "{}", report.refused.join("\n"));
@@ -305,4 +312,43 @@ pub fn rest(stream: &mut TcpStream) -> String {
         }
         _ => String::from_utf8(bytes).unwrap(),
     }
+}
+
+/// An argument for `sleep` that no other process on the machine has: what is asked for in
+/// [`is_gone`] and [`is_there`].
+pub fn marker() -> String {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    let last = LAST.fetch_add(1, Ordering::Relaxed);
+    format!("1000.{}{last:04}", std::process::id())
+}
+
+/// Whether a process with this argument starts within the time that a slow machine takes.
+pub fn is_there(marker: &str) -> bool {
+    comes_to(Duration::from_secs(60), || has_argument(marker))
+}
+
+/// Whether all processes with this argument are gone, or only wait to be noticed, within a second.
+pub fn is_gone(marker: &str) -> bool {
+    comes_to(Duration::from_secs(1), || !has_argument(marker))
+}
+
+fn comes_to(limit: Duration, done: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    while !done() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+fn has_argument(marker: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut arguments =
+        processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    arguments.any(|arguments| {
+        let mut arguments = arguments.split(|byte| *byte == 0);
+        arguments.any(|argument| argument == marker.as_bytes())
+    })
 }

@@ -68,6 +68,7 @@ struct Launcher<'w> {
     folders: PathBuf,
     rules: Rules,
     code: Filters,
+    covered: Vec<PathBuf>,
     parent: Option<Parent>,
     processes: HashMap<u64, Process>,
 }
@@ -105,6 +106,7 @@ struct Setup<'a> {
     site: Option<&'a Path>,
     modules: &'a [String],
     jailed: bool,
+    covered: &'a [PathBuf],
     filters: Vec<String>,
 }
 
@@ -169,6 +171,7 @@ impl<'w> Launcher<'w> {
             server,
             rules: Rules::new(&launch.readable, port),
             code: Filters::new(Calls::Code, sockets(&launch)).map_err(words)?,
+            covered: folder::covered(&launch),
             folders,
             launch,
             parent: None,
@@ -195,6 +198,7 @@ impl<'w> Launcher<'w> {
             user: self.launch.user,
             rules: &self.rules,
             writable: &self.launch.writable,
+            covered: &self.covered,
             filters,
         }
     }
@@ -236,7 +240,7 @@ impl<'w> Launcher<'w> {
         Ok((parent, ready))
     }
 
-    fn setup<'a>(&self, python: &'a Python) -> io::Result<Setup<'a>> {
+    fn setup<'a>(&'a self, python: &'a Python) -> io::Result<Setup<'a>> {
         let filters = match self.launch.isolation {
             Isolation::Jail => Filters::of_child()?.bytes(),
             _ => Vec::new(),
@@ -247,6 +251,7 @@ impl<'w> Launcher<'w> {
             site: python.site.as_deref(),
             modules: &python.modules,
             jailed: self.launch.isolation == Isolation::Jail,
+            covered: &self.covered,
             filters: filters.into_iter().map(hex).collect(),
         })
     }
@@ -431,6 +436,10 @@ impl<'w> Launcher<'w> {
             false => Ok(self.code.clone()),
         };
         let further = fds.len() > 3;
+        // What goes wrong on the way is said where the work would say it.
+        if let Some(error) = fds.get(2) {
+            let _ = rustix::stdio::dup2_stderr(error);
+        }
         let entered = filters.and_then(|filters| {
             let mut numbered = vec![std::fs::File::open("/dev/null")?.into()];
             let mut fds = fds.into_iter();

@@ -192,7 +192,7 @@ impl Filters {
         let other = (0, SeccompCmpOp::Ne, libc::CLONE_NEWNS as u64);
         rules.insert(libc::SYS_unshare, vec![rule(&[other])?]);
         let neither = [
-            (3, SeccompCmpOp::Ne, libc::MS_BIND),
+            (3, SeccompCmpOp::Ne, libc::MS_BIND | libc::MS_REC),
             (3, SeccompCmpOp::Ne, libc::MS_SLAVE),
         ];
         rules.insert(libc::SYS_mount, vec![rule(&neither)?]);

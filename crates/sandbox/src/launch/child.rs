@@ -28,6 +28,8 @@ pub struct Walls<'a> {
     pub rules: &'a Rules,
     /// The folders it may write in besides its own.
     pub writable: &'a [PathBuf],
+    /// The folders it may read or write in that its own would cover; see [`Folder::enter`].
+    pub covered: &'a [PathBuf],
     /// The calls it may make.
     pub filters: &'a Filters,
 }
@@ -43,7 +45,7 @@ impl Walls<'_> {
         start()?;
         if let (Isolation::Jail, Some(folder)) = (self.isolation, folder) {
             system::unshare(libc::CLONE_NEWNS)?;
-            folder.enter()?;
+            folder.enter(self.covered)?;
         }
         let inside = folder.map(Folder::inside);
         std::env::set_current_dir(inside.as_deref().unwrap_or(Path::new("/")))?;

@@ -7,11 +7,12 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change,
-    mount_remount, unmount,
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
+    mount_change, mount_remount, unmount,
 };
 
 use super::jail;
+use crate::message::Launch;
 
 /// How many files and folders a process may have in its folder.
 const FILES: u32 = 4096;
@@ -94,11 +95,24 @@ impl Folder {
         }
     }
 
-    /// Puts the folder in its places, and hides all other folders. In a jail only, and by a process that has
-    /// mounts of its own.
-    pub fn enter(&self) -> io::Result<()> {
+    /// Puts the folder in its places, and hides all other folders. What is `covered` by one of them stays where
+    /// it was. In a jail only, and by a process that has mounts of its own.
+    pub fn enter(&self, covered: &[PathBuf]) -> io::Result<()> {
+        // What is mounted in it from here on is not seen by others.
+        mount_change(&self.path, MountPropagationFlags::DOWNSTREAM)?;
+        for path in covered {
+            let place = self.path.join(path.strip_prefix("/").unwrap_or(path));
+            match path.is_dir() {
+                true => fs::create_dir_all(&place)?,
+                false => {
+                    fs::create_dir_all(place.parent().unwrap_or(&place))?;
+                    fs::write(&place, "")?;
+                }
+            }
+            mount_bind_recursive(path, &place)?;
+        }
         for (name, place) in PLACES {
-            mount_bind(self.path.join(name), place)?;
+            mount_bind_recursive(self.path.join(name), place)?;
         }
         mount_change(jail::RUNS, MountPropagationFlags::DOWNSTREAM)?;
         Ok(mount_bind("/empty", jail::RUNS)?)
@@ -133,6 +147,20 @@ impl Folder {
             fs::remove_dir_all(&self.path)
         })
     }
+}
+
+/// Which of the folders and files that a process may use its own folder covers in a jail, without what is in
+/// another of them.
+pub fn covered(launch: &Launch) -> Vec<PathBuf> {
+    let mut covered: Vec<PathBuf> = Vec::new();
+    for path in launch.readable.iter().chain(&launch.writable) {
+        let inside = path.starts_with("/tmp") || path.starts_with("/job");
+        let known = covered.iter().any(|folder| path.starts_with(folder));
+        if inside && !known && path.exists() {
+            covered.push(path.clone());
+        }
+    }
+    covered
 }
 
 fn options(bytes: u64) -> CString {

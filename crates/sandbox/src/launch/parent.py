@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 
-MS_BIND, MS_SLAVE, CLONE_NEWNS = 4096, 1 << 19, 0x20000
+MS_BIND, MS_SLAVE, CLONE_NEWNS = 4096 | 16384, 1 << 19, 0x20000
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_CAP_AMBIENT = 36, 38, 22, 47
 LANDLOCK_RULE_PATH_BENEATH, LANDLOCK_READ = 1, 1 << 2 | 1 << 3
 LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 445, 446
@@ -41,11 +41,20 @@ def mount(source, target, flags):
 
 
 def enter(folder):
-    """Puts the folder of the run in its places, and hides all others."""
+    """Puts the folder of the run in its places, and hides all others. What is covered by it stays where it was."""
     done(libc.unshare(CLONE_NEWNS))
-    mount(folder + "/job", "/job", MS_BIND)
-    mount(folder + "/tmp", "/tmp", MS_BIND)
-    mount(folder + "/shm", "/dev/shm", MS_BIND)
+    # What is mounted in it from here on is not seen by others.
+    mount(None, folder, MS_SLAVE)
+    for path in setup["covered"]:
+        place = folder + path
+        if os.path.isdir(path):
+            os.makedirs(place, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            open(place, "w").close()
+        mount(path, place, MS_BIND)
+    for name, place in (("job", "/job"), ("tmp", "/tmp"), ("shm", "/dev/shm")):
+        mount(f"{folder}/{name}", place, MS_BIND)
     mount(None, "/runs", MS_SLAVE)
     mount("/empty", "/runs", MS_BIND)
     # Every right goes: none can be taken up again.
