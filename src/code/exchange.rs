@@ -6,8 +6,7 @@ use std::io::{self, Read, Write};
 use engine::host::{Logger, Stream};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
@@ -47,7 +46,7 @@ pub struct Raised {
 ///
 /// # Errors
 /// The system's, as when the process is gone.
-pub async fn send(channel: &mut UnixStream, message: &[u8]) -> io::Result<()> {
+pub async fn send(channel: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(4 + message.len());
     bytes.extend((message.len() as u32).to_be_bytes());
     bytes.extend(message);
@@ -73,7 +72,7 @@ pub fn answer(channel: &mut impl Write, kind: u8, message: &[u8]) -> io::Result<
 }
 
 /// Receives a message. A process that is gone or speaks nonsense gives `Nothing`.
-pub async fn receive(channel: &mut UnixStream) -> Frame {
+pub async fn receive(channel: &mut (impl AsyncRead + Unpin)) -> Frame {
     let Ok(length) = channel.read_u32().await else {
         return Frame::Nothing;
     };
