@@ -15,7 +15,7 @@ use crate::recorder::MAX_LINE;
 /// The longest answer, in bytes; what the outputs come to is limited before.
 const MAX_FRAME: usize = 80 << 20;
 /// How much is read of a pipe at a time.
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 16 << 10;
 
 /// A message from a process: its first byte says what it is.
 pub enum Frame {
@@ -104,6 +104,15 @@ pub struct Output<'p> {
     kept: Kept<'p>,
     /// How many bytes may still come.
     left: usize,
+}
+
+/// Reads what is there. The system is asked first: the runtime learns of what was written only a little later.
+/// Where there is nothing the runtime is asked as well, so that it waits for more.
+fn read_now(pipe: &pipe::Receiver, chunk: &mut [u8]) -> io::Result<usize> {
+    match rustix::io::read(pipe, &mut *chunk) {
+        Err(rustix::io::Errno::AGAIN) => pipe.try_read(chunk),
+        other => Ok(other?),
+    }
 }
 
 /// Lines of one pipe.
@@ -220,7 +229,7 @@ impl Lines<'_> {
         while let Some(pipe) = self.pipe
             && *left > 0
         {
-            match pipe.try_read(&mut chunk) {
+            match read_now(pipe, &mut chunk) {
                 Ok(0) => self.pipe = None,
                 Ok(read) => {
                     self.add(&chunk[..read], kept);
@@ -341,7 +350,7 @@ impl<'p> Written<'p> {
     fn rest(&mut self) -> Result<(), ()> {
         let mut chunk = [0; CHUNK];
         while let Some(pipe) = self.pipe {
-            match pipe.try_read(&mut chunk) {
+            match read_now(pipe, &mut chunk) {
                 Ok(read @ 1..) if self.bytes.len() + read <= self.limit => {
                     self.bytes.extend_from_slice(&chunk[..read]);
                 }
