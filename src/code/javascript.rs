@@ -1,6 +1,6 @@
 //! JavaScript: what a process of the engine is told, and what it has the server fetch.
 
-use std::os::unix::net::UnixStream;
+use std::fs::File;
 use std::time::Duration;
 
 use base64::Engine;
@@ -50,11 +50,7 @@ pub fn request(code: &Code<'_>, limits: &Limits, time: Duration, fetch: bool) ->
 pub fn work(entrance: Entrance<'_>) {
     let worker = javascript::Worker::prepare();
     let (channel, _) = entrance.enter();
-    worker.serve(
-        UnixStream::from(channel),
-        std::io::stdout(),
-        std::io::stderr(),
-    );
+    worker.serve(File::from(channel), std::io::stdout(), std::io::stderr());
 }
 
 /// What the engine asks the server to fetch.
