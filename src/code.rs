@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::host::{Code, Language, Logger, Stream};
+use engine::host::{Boxed, Code, Language, Logger, Stream};
 use engine::json;
 use engine::run::{Failure, Reason};
 use engine::value::Record;
@@ -134,7 +134,7 @@ impl Codes {
         account: i64,
         code: Code<'_>,
         environment: Option<Arc<Environment>>,
-        logger: Logger<'_>,
+        (logger, begin): (Logger<'_>, Begin<'_>),
     ) -> Result<Record, Failure> {
         let limits = Limits::of(&code.asked, &self.config)?;
         let network = self.network(&code)?;
@@ -162,8 +162,9 @@ impl Codes {
             Language::JavaScript => {
                 let fetch = network != Network::None;
                 let request = javascript::request(&code, &limits, time, fetch);
-                let client = fetch.then_some(self.proxy.client());
-                answered(process, &request, &limits, (logger, client)).await
+                let client = self.proxy.client().clone();
+                let way = fetch.then_some(Way { client, begin });
+                answered(process, &request, &limits, (logger, way)).await
             }
             Language::Python => {
                 let request = python::request(&code, &limits, &environment);
@@ -259,11 +260,11 @@ async fn answered(
     process: &mut Process,
     request: &[u8],
     limits: &Limits,
-    (logger, client): (Logger<'_>, Option<&Arc<Client>>),
+    (logger, way): (Logger<'_>, Option<Way<'_>>),
 ) -> Result<Record, Failure> {
     let channel = &mut process.channel;
     let conversation = async {
-        match conversed(channel, request, client).await {
+        match conversed(channel, request, way).await? {
             Frame::Nothing => Err(ending(&mut process.ended, limits).await),
             frame => Ok(frame),
         }
@@ -291,12 +292,22 @@ async fn answered(
     }
 }
 
+/// The way to the network of an engine that has no sockets.
+struct Way<'a> {
+    client: Arc<Client>,
+    /// Has the run in the record before anything is reached.
+    begin: Begin<'a>,
+}
+
+/// Has a run in the record, if it is not there yet.
+pub type Begin<'a> = &'a (dyn Fn() -> Boxed<'a, Result<(), Failure>> + Send + Sync);
+
 /// Sends a process the code, fetches what it asks for, and gives its answer.
 async fn conversed(
     channel: &mut UnixStream,
     request: &[u8],
-    client: Option<&Arc<Client>>,
-) -> Frame {
+    way: Option<Way<'_>>,
+) -> Result<Frame, Failure> {
     let (mut reader, mut writer) = channel.split();
     let (tell, mut told) = mpsc::unbounded_channel();
     // A process that ends early is told by the answer that never comes.
@@ -304,16 +315,17 @@ async fn conversed(
     let mut fetching = JoinSet::new();
     let hear = async {
         loop {
-            match (exchange::receive(&mut reader).await, client) {
-                (Frame::Fetch(asked), Some(client)) if fetching.len() < FETCHES => {
-                    let (client, tell) = (client.clone(), tell.clone());
+            match (exchange::receive(&mut reader).await, &way) {
+                (Frame::Fetch(asked), Some(way)) if fetching.len() < FETCHES => {
+                    (way.begin)().await?;
+                    let (client, tell) = (way.client.clone(), tell.clone());
                     fetching.spawn(async move {
                         if let Some(fetched) = javascript::fetched(&client, &asked).await {
                             let _ = tell.send(fetched);
                         }
                     });
                 }
-                (frame, _) => return frame,
+                (frame, _) => return Ok(frame),
             }
         }
     };
@@ -324,7 +336,7 @@ async fn conversed(
     };
     tokio::select! {
         frame = hear => frame,
-        () = say => Frame::Nothing,
+        () = say => Ok(Frame::Nothing),
     }
 }
 
