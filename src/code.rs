@@ -6,6 +6,7 @@
 mod exchange;
 mod install;
 mod isolation;
+mod javascript;
 mod launcher;
 mod limits;
 mod network;
@@ -21,14 +22,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::host::{Code, Language, Logger, Stream};
+use engine::host::{Boxed, Code, Language, Logger, Stream};
 use engine::json;
 use engine::run::{Failure, Reason};
 use engine::value::Record;
 use rustix::process::Signal;
 use sandbox::isolation::{Isolation, Network};
 use sandbox::launch::Worker;
-use tokio::sync::{OnceCell, oneshot};
+use tokio::net::UnixStream;
+use tokio::sync::{OnceCell, mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use self::exchange::{Frame, Output};
 pub use self::isolation::Offer;
@@ -37,6 +40,7 @@ use self::limits::Limits;
 use self::network::Leave;
 use self::pools::{Key, Pools};
 use crate::config::Config;
+use crate::egress::fetch::Client;
 use crate::egress::{Egress, Scope};
 use crate::packages::Environment;
 
@@ -44,6 +48,9 @@ pub use self::launcher::ARGUMENT as LAUNCH;
 
 /// How long the end of a process is waited for that has closed its channel.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How many fetches a run may have at work at once.
+const FETCHES: usize = 50;
 
 /// Is a launcher; see [`sandbox::launch`].
 pub fn launch() -> ExitCode {
@@ -57,6 +64,11 @@ pub fn launch() -> ExitCode {
             name: install::INSTALL,
             engine: false,
             run: install::work,
+        },
+        Worker {
+            name: javascript::JAVASCRIPT,
+            engine: true,
+            run: javascript::work,
         },
         Worker {
             name: shell::SHELL,
@@ -122,13 +134,18 @@ impl Codes {
         account: i64,
         code: Code<'_>,
         environment: Option<Arc<Environment>>,
-        logger: Logger<'_>,
+        (logger, begin): (Logger<'_>, Begin<'_>),
     ) -> Result<Record, Failure> {
         let limits = Limits::of(&code.asked, &self.config)?;
         let network = self.network(&code)?;
         let key = Key::new(account, network, code.language, environment);
         let mut taken = self.taken(&key, code.language).await?;
-        let leave = self.leave(network).await?;
+        let leave = match code.language {
+            // Its engine has no sockets; the server fetches for it.
+            Language::JavaScript => None,
+            _ => self.leave(network).await?,
+        };
+        let time = code.timeout.unwrap_or(self.config.code_time);
         let environment = leave.as_ref().map(Leave::environment).unwrap_or_default();
         let process = &mut taken.process;
         if limits.disk != self.config.code_disk.bytes() {
@@ -142,9 +159,16 @@ impl Codes {
                 }
                 scripted(process, &request, &limits, logger).await
             }
-            _ => {
+            Language::JavaScript => {
+                let fetch = network != Network::None;
+                let request = javascript::request(&code, &limits, time, fetch);
+                let client = self.proxy.client().clone();
+                let way = fetch.then_some(Way { client, begin });
+                answered(process, &request, &limits, (logger, way)).await
+            }
+            Language::Python => {
                 let request = python::request(&code, &limits, &environment);
-                answered(process, &request, &limits, logger).await
+                answered(process, &request, &limits, (logger, None)).await
             }
         };
         if let Some(leave) = leave {
@@ -236,31 +260,25 @@ async fn answered(
     process: &mut Process,
     request: &[u8],
     limits: &Limits,
-    logger: Logger<'_>,
+    (logger, way): (Logger<'_>, Option<Way<'_>>),
 ) -> Result<Record, Failure> {
     let channel = &mut process.channel;
     let conversation = async {
-        // A process that ends early is told by the answer that never comes.
-        let _ = exchange::send(channel, request).await;
-        match exchange::receive(channel).await {
+        match conversed(channel, request, way).await? {
             Frame::Nothing => Err(ending(&mut process.ended, limits).await),
             frame => Ok(frame),
         }
     };
     let output = Output::new(&process.output, limits.output as usize, logger);
-    let (frame, _) = attended(
-        (&process.descriptor, &process.folder),
-        output,
-        limits,
-        conversation,
-    )
-    .await?;
+    let of = (&process.descriptor, &*process.folder);
+    let (frame, _) = attended(of, output, limits, conversation).await?;
     match frame {
         Frame::Outputs(text) => outputs(&text),
         Frame::Raised(raised) => {
-            let failure = match &raised.limit {
-                Some(limit) => limits.met(limit),
-                None => Failure::new(raised.message),
+            let failure = match &*raised.limit.unwrap_or_default() {
+                "" => Failure::new(raised.message),
+                "time" => Failure::new(raised.message).because(Reason::Timeout),
+                limit => limits.met(limit),
             };
             Err(Failure {
                 line: raised.line,
@@ -271,6 +289,54 @@ async fn answered(
         _ => Err(Failure::new(
             "the process of the code does not answer as agreed",
         )),
+    }
+}
+
+/// The way to the network of an engine that has no sockets.
+struct Way<'a> {
+    client: Arc<Client>,
+    /// Has the run in the record before anything is reached.
+    begin: Begin<'a>,
+}
+
+/// Has a run in the record, if it is not there yet.
+pub type Begin<'a> = &'a (dyn Fn() -> Boxed<'a, Result<(), Failure>> + Send + Sync);
+
+/// Sends a process the code, fetches what it asks for, and gives its answer.
+async fn conversed(
+    channel: &mut UnixStream,
+    request: &[u8],
+    way: Option<Way<'_>>,
+) -> Result<Frame, Failure> {
+    let (mut reader, mut writer) = channel.split();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    // A process that ends early is told by the answer that never comes.
+    let _ = exchange::send(&mut writer, request).await;
+    let mut fetching = JoinSet::new();
+    let hear = async {
+        loop {
+            match (exchange::receive(&mut reader).await, &way) {
+                (Frame::Fetch(asked), Some(way)) if fetching.len() < FETCHES => {
+                    (way.begin)().await?;
+                    let (client, tell) = (way.client.clone(), tell.clone());
+                    fetching.spawn(async move {
+                        if let Some(fetched) = javascript::fetched(&client, &asked).await {
+                            let _ = tell.send(fetched);
+                        }
+                    });
+                }
+                (frame, _) => return Ok(frame),
+            }
+        }
+    };
+    let say = async {
+        while let Some(text) = told.recv().await {
+            let _ = exchange::send(&mut writer, &text).await;
+        }
+    };
+    tokio::select! {
+        frame = hear => frame,
+        () = say => Ok(Frame::Nothing),
     }
 }
 
@@ -294,7 +360,14 @@ async fn scripted(
     };
     let output = Output::new(&process.output, limits.output as usize, logger)
         .without(shell::script_folder(&process.folder));
-    match attended((&process.descriptor, &process.folder), output, limits, work).await? {
+    match attended(
+        (&process.descriptor, &*process.folder),
+        output,
+        limits,
+        work,
+    )
+    .await?
+    {
         (0, _) => shell::outputs(&written.bytes),
         (status, said) => Err(shell::failed(status, &said)),
     }

@@ -140,6 +140,12 @@ impl<'a> Recorder<'a> {
             .map(Isolation::name)
     }
 
+    /// Has the run in the record, before it touches anything outside.
+    async fn noted(&self) -> Result<(), Failure> {
+        let noted = self.begin().await;
+        noted.map_err(|error| Failure::new(error.to_string()))
+    }
+
     fn take_log(&self) -> (String, u32) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         (
@@ -296,10 +302,10 @@ impl Host for Recorder<'_> {
         work: Boxed<'e, Result<Value, Failure>>,
     ) -> Boxed<'e, Result<Value, Failure>> {
         Box::pin(async move {
-            // A run is in the record before it touches anything outside.
-            self.begin()
-                .await
-                .map_err(|error| Failure::new(error.to_string()))?;
+            // JavaScript touches nothing outside until it fetches.
+            if effect.kind != "javascript" {
+                self.noted().await?;
+            }
             let left = effect.deadline.saturating_sub(self.elapsed());
             tokio::select! {
                 result = work => result,
@@ -319,7 +325,11 @@ impl Host for Recorder<'_> {
         Box::pin(async move {
             let environment = self.packages(code.asked.packages).await?;
             let account = self.run.program.account;
-            let ran = self.app.codes.run(account, code, environment, logger);
+            let begin = || -> Boxed<'_, Result<(), Failure>> { Box::pin(self.noted()) };
+            let ran = self
+                .app
+                .codes
+                .run(account, code, environment, (logger, &begin));
             tokio::time::timeout(limit, ran).await.unwrap_or_else(|_| {
                 let message = format!(
                     "the code took longer than {limit:?}; the step's `timeout` can give it more"

@@ -135,6 +135,7 @@ fn every_version_stands_in_the_workspace() {
     for path in [
         "Cargo.toml",
         "crates/engine/Cargo.toml",
+        "crates/javascript/Cargo.toml",
         "crates/steps/Cargo.toml",
     ] {
         for (name, how) in dependencies(path) {

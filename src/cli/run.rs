@@ -192,8 +192,8 @@ fn told(file: &str, failure: &Failure) -> String {
         Some(at) => format!("{file}:{}:{}: ", at.line, at.column),
         None => "error: ".to_owned(),
     };
-    format!(
-        "{}{place}{failure}",
-        failure.traceback.as_deref().unwrap_or_default()
-    )
+    match &failure.traceback {
+        Some(traceback) => format!("{}\n{place}{failure}", traceback.trim_end()),
+        None => format!("{place}{failure}"),
+    }
 }

@@ -6,8 +6,7 @@ use std::io::{self, Read, Write};
 use engine::host::{Logger, Stream};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
@@ -16,7 +15,7 @@ use crate::recorder::MAX_LINE;
 /// The longest answer, in bytes; what the outputs come to is limited before.
 const MAX_FRAME: usize = 80 << 20;
 /// How much is read of a pipe at a time.
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 16 << 10;
 
 /// A message from a process: its first byte says what it is.
 pub enum Frame {
@@ -47,7 +46,7 @@ pub struct Raised {
 ///
 /// # Errors
 /// The system's, as when the process is gone.
-pub async fn send(channel: &mut UnixStream, message: &[u8]) -> io::Result<()> {
+pub async fn send(channel: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(4 + message.len());
     bytes.extend((message.len() as u32).to_be_bytes());
     bytes.extend(message);
@@ -73,7 +72,7 @@ pub fn answer(channel: &mut impl Write, kind: u8, message: &[u8]) -> io::Result<
 }
 
 /// Receives a message. A process that is gone or speaks nonsense gives `Nothing`.
-pub async fn receive(channel: &mut UnixStream) -> Frame {
+pub async fn receive(channel: &mut (impl AsyncRead + Unpin)) -> Frame {
     let Ok(length) = channel.read_u32().await else {
         return Frame::Nothing;
     };
@@ -105,6 +104,15 @@ pub struct Output<'p> {
     kept: Kept<'p>,
     /// How many bytes may still come.
     left: usize,
+}
+
+/// Reads what is there. The system is asked first: the runtime learns of what was written only a little later.
+/// Where there is nothing the runtime is asked as well, so that it waits for more.
+fn read_now(pipe: &pipe::Receiver, chunk: &mut [u8]) -> io::Result<usize> {
+    match rustix::io::read(pipe, &mut *chunk) {
+        Err(rustix::io::Errno::AGAIN) => pipe.try_read(chunk),
+        other => Ok(other?),
+    }
 }
 
 /// Lines of one pipe.
@@ -221,7 +229,7 @@ impl Lines<'_> {
         while let Some(pipe) = self.pipe
             && *left > 0
         {
-            match pipe.try_read(&mut chunk) {
+            match read_now(pipe, &mut chunk) {
                 Ok(0) => self.pipe = None,
                 Ok(read) => {
                     self.add(&chunk[..read], kept);
@@ -342,7 +350,7 @@ impl<'p> Written<'p> {
     fn rest(&mut self) -> Result<(), ()> {
         let mut chunk = [0; CHUNK];
         while let Some(pipe) = self.pipe {
-            match pipe.try_read(&mut chunk) {
+            match read_now(pipe, &mut chunk) {
                 Ok(read @ 1..) if self.bytes.len() + read <= self.limit => {
                     self.bytes.extend_from_slice(&chunk[..read]);
                 }

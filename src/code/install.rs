@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::lchown;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -11,6 +10,7 @@ use std::process::Command;
 
 use engine::host::Boxed;
 use sandbox::isolation::Network;
+use sandbox::launch::Entrance;
 use sandbox::message::{Launch, Work};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -110,7 +110,8 @@ fn request(installer: &Installer, proxy: Vec<(String, String)>) -> Request {
 }
 
 /// Becomes an installer.
-pub fn work(channel: OwnedFd, _: Option<OwnedFd>) {
+pub fn work(entrance: Entrance<'_>) {
+    let (channel, _) = entrance.enter();
     let Some(request) = exchange::asked::<Request>(&mut UnixStream::from(channel)) else {
         return;
     };

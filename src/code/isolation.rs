@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sandbox::isolation::{Isolation, Network};
+use sandbox::launch::Entrance;
 use sandbox::message::{Launch, Work};
 use sandbox::probe::{self, ATTEMPTS, Finding, Stage};
 
@@ -178,7 +178,8 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Is the probe: reads what it is let loose on, and answers what came through.
-pub fn attack(channel: OwnedFd, _: Option<OwnedFd>) {
+pub fn attack(entrance: Entrance<'_>) {
+    let (channel, _) = entrance.enter();
     let mut channel = std::os::unix::net::UnixStream::from(channel);
     if let Some(bait) = exchange::asked(&mut channel) {
         let findings = serde_json::to_vec(&probe::run(&bait)).unwrap_or_default();

@@ -1,13 +1,13 @@
 //! JavaScript: what a process of the engine is told, and what it has the server fetch.
 
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::fs::File;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use engine::host::Code;
 use engine::value::Record;
+use sandbox::launch::Entrance;
 use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
@@ -47,10 +47,10 @@ pub fn request(code: &Code<'_>, limits: &Limits, time: Duration, fetch: bool) ->
 }
 
 /// Runs JavaScript: the engine stands before anything is known of the code.
-pub fn work(channel: OwnedFd, _: Option<OwnedFd>) {
+pub fn work(entrance: Entrance<'_>) {
     let worker = javascript::Worker::prepare();
-    let channel = UnixStream::from(channel);
-    worker.serve(channel, std::io::stdout(), std::io::stderr());
+    let (channel, _) = entrance.enter();
+    worker.serve(File::from(channel), std::io::stdout(), std::io::stderr());
 }
 
 /// What the engine asks the server to fetch.

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 
 use super::pool::Aborted;
+use crate::egress::fetch::Client;
 use crate::egress::proxy::{Allowance, Grant, Limits, Proxy, Tokens};
 use crate::egress::{Egress, Scope};
 
@@ -16,6 +17,7 @@ use crate::egress::{Egress, Scope};
 pub struct Network {
     egress: Arc<Egress>,
     tokens: Arc<Tokens>,
+    client: Arc<Client>,
     proxy: Arc<Proxy>,
     /// Where it listens on the machine itself, for code that has no network of its own.
     outside: OnceCell<(SocketAddr, Aborted)>,
@@ -41,10 +43,16 @@ impl Network {
                 tokens.clone(),
                 Limits::default(),
             )),
+            client: Arc::new(Client::new(egress.clone(), Scope::Public)),
             outside: OnceCell::new(),
             egress,
             tokens,
         }
+    }
+
+    /// What fetches for engines that have no sockets.
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
     }
 
     /// Serves the proxy on a socket, until what is given is dropped.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sandbox::message::Work;
+use tokio::runtime::Handle;
 
 use super::launcher::{Launcher, Process};
 
@@ -41,16 +42,26 @@ impl Drop for Aborted {
     }
 }
 
-/// A process at work.
+/// A process at work. When it is dropped, another one is started in its place.
 pub struct Taken {
     /// The process.
     pub process: Process,
+    /// After the process, so that its end comes first.
+    _place: Place,
+}
+
+/// The place of a process at work.
+struct Place {
+    pool: Arc<Pool>,
+    work: (Work, bool),
     at_work: Arc<AtomicUsize>,
 }
 
-impl Drop for Taken {
+impl Drop for Place {
     fn drop(&mut self) {
         self.at_work.fetch_sub(1, Ordering::Relaxed);
+        let (work, extra) = &self.work;
+        self.pool.fill(work, *extra);
     }
 }
 
@@ -86,13 +97,14 @@ impl Pool {
         }
     }
 
-    /// A process for some work: one that stands ready, or else a new one. Others are started in its place.
+    /// A process for some work: one that stands ready, or else a new one. Others are started in its place when it
+    /// has done its work, so that they do not keep the processors from it; at once where none is left.
     ///
     /// # Errors
     /// In words, why none can be started.
     pub async fn take(self: &Arc<Pool>, work: Work, extra: bool) -> Result<Taken, String> {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        let (ready, at_work) = {
+        let (ready, left, at_work) = {
             let mut shelves = self.shelves();
             let shelf = shelves.entry(work.clone()).or_default();
             shelf.at_work.fetch_add(1, Ordering::Relaxed);
@@ -102,15 +114,24 @@ impl Pool {
             {
                 ready = shelf.ready.pop_front();
             }
-            (ready, shelf.at_work.clone())
+            (ready, shelf.ready.len(), shelf.at_work.clone())
         };
-        let counted = Counted(Some(at_work));
-        self.fill(&work, extra);
+        let place = Place {
+            pool: self.clone(),
+            work: (work.clone(), extra),
+            at_work,
+        };
+        if left == 0 {
+            self.fill(&work, extra);
+        }
         let process = match ready {
             Some(process) => process,
             None => self.launcher.process(work, extra).await?,
         };
-        Ok(counted.taken(process))
+        Ok(Taken {
+            process,
+            _place: place,
+        })
     }
 
     /// Starts as many processes as are to stand ready: as many as are at work, and a few.
@@ -123,9 +144,13 @@ impl Pool {
             shelf.coming += missing;
             missing
         };
+        // Nothing is started any more when the server ends.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
         for _ in 0..missing {
             let (pool, work) = (self.clone(), work.clone());
-            tokio::spawn(async move {
+            runtime.spawn(async move {
                 let process = pool.launcher.process(work.clone(), extra).await;
                 let mut shelves = pool.shelves();
                 let shelf = shelves.entry(work).or_default();
@@ -137,23 +162,5 @@ impl Pool {
 
     fn shelves(&self) -> std::sync::MutexGuard<'_, HashMap<Work, Shelf>> {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One more at work, until it is taken over or dropped.
-struct Counted(Option<Arc<AtomicUsize>>);
-
-impl Counted {
-    fn taken(mut self, process: Process) -> Taken {
-        let at_work = self.0.take().unwrap_or_default();
-        Taken { process, at_work }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if let Some(at_work) = &self.0 {
-            at_work.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 }

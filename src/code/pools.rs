@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::launcher::Launcher;
 use super::pool::{Pool, Taken};
-use super::{Codes, isolation, shell};
+use super::{Codes, isolation, javascript, shell};
 use crate::packages::Environment;
 
 /// How long a pool is kept that nothing is asked of.
@@ -94,7 +94,7 @@ impl Pools {
 fn work(language: Language) -> (Work, bool) {
     match language {
         Language::Python => (Work::Python, false),
-        Language::JavaScript => (Work::Worker("javascript".to_owned()), false),
+        Language::JavaScript => (Work::Worker(javascript::JAVASCRIPT.to_owned()), false),
         Language::Shell => (Work::Worker(shell::SHELL.to_owned()), true),
     }
 }

@@ -173,6 +173,22 @@ def run():
     send(b"o", checked(main.__dict__.get("outputs")))
 
 
+REHEARSAL = """import json
+def double(numbers):
+    return [2 * number for number in numbers]
+outputs["Doubled"] = double(inputs["Numbers"])
+print(end="")
+"""
+
+
+def rehearse():
+    """Does once what a run does, so that the memory it touches is this process's own before anybody waits."""
+    main = type(sys)("__main__")
+    main.inputs, main.outputs = json.loads('{"Numbers": [1, 2.5]}'), {}
+    exec(compile(REHEARSAL, "rehearsal", "exec", dont_inherit=True), main.__dict__)
+    json.dumps(checked(main.outputs), ensure_ascii=False).encode("utf-8")
+
+
 def serve(socket):
     global channel, request
     channel = socket
@@ -180,6 +196,7 @@ def serve(socket):
         # What the parent had is closed there.
         number = 1 if name == "stdout" else 2
         setattr(sys, name, open(number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False))
+    rehearse()
     request = json.loads(receive(int.from_bytes(receive(4), "big")))
     os.environ.update(request["environment"])
     keep_limits(request["limits"])

@@ -15,6 +15,7 @@ use engine::json;
 use engine::run::Failure;
 use engine::value::{Record, Value};
 use rustix::process::{Resource, Rlimit, setrlimit};
+use sandbox::launch::Entrance;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -121,7 +122,8 @@ fn text(value: &Value) -> String {
 }
 
 /// Runs a script: reads what it is told, and becomes the shell.
-pub fn work(channel: OwnedFd, outputs: Option<OwnedFd>) {
+pub fn work(entrance: Entrance<'_>) {
+    let (channel, outputs) = entrance.enter();
     let mut channel = UnixStream::from(channel);
     let Some(request) = exchange::asked(&mut channel) else {
         return;

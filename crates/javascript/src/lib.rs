@@ -108,7 +108,8 @@ impl Worker {
     /// Reads one request from `channel`, runs it, writes the answer and returns. What the code logs goes
     /// to `out` and `err`, a line at a time; all three are closed in the end.
     ///
-    /// It answers nothing where no request comes, or where the channel breaks: then the server is gone.
+    /// In a sandbox that knows `read` and `write` alone, `channel` is a `File`: a `UnixStream` sends and
+    /// receives. It answers nothing where no request comes, or where the channel breaks: then the server is gone.
     /// The engine's memory is left to the end of the process, since a script can have made it cost time
     /// or be inconsistent.
     pub fn serve(

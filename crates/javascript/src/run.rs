@@ -110,8 +110,20 @@ impl Run<'_> {
                 .map_err(|_| self.stop(Limit::Memory))?;
             let result = work(&ctx, &peek);
             self.check()?;
+            // Where there is no memory for a job, the engine goes on without it and leaves the error behind.
+            if result.is_ok() && ctx.has_exception() && self.is_starved(&peek, &ctx.catch()) {
+                return Err(self.stop(Limit::Memory));
+            }
             result.map_err(|error| self.failed(&peek, error))
         })
+    }
+
+    fn is_starved<'js>(&self, peek: &Peek<'js>, left: &Value<'js>) -> bool {
+        match self.thrown(peek, left) {
+            Stop::Raised(raised) => raised.limit == Some(Limit::Memory),
+            Stop::Null => true,
+            Stop::Gone => false,
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -171,6 +183,9 @@ impl Run<'_> {
             let job = self.worker.runtime.execute_pending_job();
             self.check()?;
             match job {
+                Ok(true) if self.worker.context.with(|ctx| ctx.has_exception()) => {
+                    self.attempt(|_, _| Ok(()))?;
+                }
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(_) => {

@@ -44,9 +44,19 @@ pub struct Worker {
     pub name: &'static str,
     /// Whether it is an engine, which needs no files and no network.
     pub engine: bool,
-    /// Does it, with the channel and the further descriptor that came along, if one did. Its standard output and
-    /// standard error are in their places.
-    pub run: fn(OwnedFd, Option<OwnedFd>),
+    /// Does it. What needs nothing of a run can be done before the process goes behind the walls.
+    pub run: fn(Entrance<'_>),
+}
+
+/// The way behind the walls.
+pub struct Entrance<'w>(Box<dyn FnOnce() -> (OwnedFd, Option<OwnedFd>) + 'w>);
+
+impl Entrance<'_> {
+    /// Goes behind the walls, for good. Gives the channel, and the further descriptor that came along, if one
+    /// did; standard output and standard error are in their places.
+    pub fn enter(self) -> (OwnedFd, Option<OwnedFd>) {
+        (self.0)()
+    }
 }
 
 /// Is a launcher: standard input is the socket to the server. Comes back when the server is gone.
@@ -431,34 +441,27 @@ impl<'w> Launcher<'w> {
 
     /// What a child of the launcher does.
     fn work(&self, worker: &Worker, folder: Option<&Folder>, fds: Vec<OwnedFd>) -> ! {
-        let filters = match worker.engine {
+        let calls = match worker.engine {
             true => Filters::new(Calls::Engine, Sockets::Pairs),
             false => Ok(self.code.clone()),
         };
         let further = fds.len() > 3;
-        // What goes wrong on the way is said where the work would say it.
-        if let Some(error) = fds.get(2) {
-            let _ = rustix::stdio::dup2_stderr(error);
-        }
-        let entered = filters.and_then(|filters| {
-            let mut numbered = vec![std::fs::File::open("/dev/null")?.into()];
-            let mut fds = fds.into_iter();
-            // Channel, output, error become 3, 1 and 2.
-            let channel = fds.next().ok_or(io::ErrorKind::InvalidInput)?;
-            numbered.extend(fds.by_ref().take(2));
-            numbered.push(channel);
-            numbered.extend(fds);
-            self.walls(&filters).enter(folder, numbered)
-        });
-        if let Err(error) = entered {
-            complain(&format!("the process cannot be set apart: {error}"));
-        }
-        // SAFETY: `enter` has put them there, and nothing else uses them.
-        let (channel, further) = unsafe {
-            let further = further.then(|| system::descriptor(4));
-            (system::descriptor(3), further)
+        let enter = || {
+            // What goes wrong on the way is said where the work would say it.
+            if let Some(error) = fds.get(2) {
+                let _ = rustix::stdio::dup2_stderr(error);
+            }
+            let entered = calls.and_then(|calls| self.walls(&calls).enter(folder, numbered(fds)?));
+            if let Err(error) = entered {
+                complain(&format!("the process cannot be set apart: {error}"));
+            }
+            // SAFETY: `enter` has put them there, and nothing else uses them.
+            unsafe {
+                let further = further.then(|| system::descriptor(4));
+                (system::descriptor(3), further)
+            }
         };
-        (worker.run)(channel, further);
+        (worker.run)(Entrance(Box::new(enter)));
         system::exit(0)
     }
 
@@ -591,6 +594,18 @@ fn child_of(parent: i32, pid: i32) -> io::Result<(Pid, OwnedFd)> {
         true => Ok((pid, descriptor)),
         false => Err(io::Error::other("the process is not the Python's own")),
     }
+}
+
+/// The descriptors of a process by their numbers: nothing as its input, then its output, its error, its channel
+/// and what else came along.
+fn numbered(fds: Vec<OwnedFd>) -> io::Result<Vec<OwnedFd>> {
+    let mut fds = fds.into_iter();
+    let channel = fds.next().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut numbered = vec![std::fs::File::open("/dev/null")?.into()];
+    numbered.extend(fds.by_ref().take(2));
+    numbered.push(channel);
+    numbered.extend(fds);
+    Ok(numbered)
 }
 
 /// Descriptors 0 to 2 of the Python that stands ready.

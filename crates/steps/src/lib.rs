@@ -10,6 +10,7 @@ pub mod code;
 pub mod continue_;
 pub mod date;
 pub mod if_;
+pub mod javascript;
 pub mod list;
 pub mod loop_;
 pub mod print;
@@ -24,7 +25,7 @@ pub mod while_;
 use engine::kind::Kind;
 
 /// Every kind of step, in the order the reference shows them.
-pub static KINDS: [Kind; 18] = [
+pub static KINDS: [Kind; 19] = [
     // Logic
     Kind::of::<set::Set>(),
     Kind::of::<print::Print>(),
@@ -45,5 +46,6 @@ pub static KINDS: [Kind; 18] = [
     Kind::of::<cast::Cast>(),
     // Code
     Kind::of::<python::Python>(),
+    Kind::of::<javascript::JavaScript>(),
     Kind::of::<shell::Shell>(),
 ];

@@ -110,13 +110,9 @@ const REFUSED_HERE: &[libc::c_long] = &[];
 /// What an engine needs.
 const ENGINE: &[libc::c_long] = &[
     libc::SYS_brk,
-    libc::SYS_clock_getres,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
     libc::SYS_close,
-    libc::SYS_epoll_create1,
-    libc::SYS_epoll_ctl,
-    libc::SYS_epoll_pwait,
     libc::SYS_exit,
     libc::SYS_exit_group,
     libc::SYS_fcntl,
@@ -124,34 +120,24 @@ const ENGINE: &[libc::c_long] = &[
     libc::SYS_getpid,
     libc::SYS_getrandom,
     libc::SYS_gettid,
-    libc::SYS_gettimeofday,
-    libc::SYS_lseek,
     libc::SYS_madvise,
     libc::SYS_mmap,
     libc::SYS_mprotect,
     libc::SYS_mremap,
     libc::SYS_munmap,
-    libc::SYS_nanosleep,
     libc::SYS_ppoll,
-    libc::SYS_prctl,
     libc::SYS_read,
-    libc::SYS_readv,
-    libc::SYS_recvfrom,
-    libc::SYS_recvmsg,
     libc::SYS_restart_syscall,
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
     libc::SYS_sched_yield,
-    libc::SYS_sendmsg,
-    libc::SYS_sendto,
-    libc::SYS_setrlimit,
     libc::SYS_sigaltstack,
     libc::SYS_write,
     libc::SYS_writev,
 ];
 #[cfg(target_arch = "x86_64")]
-const ENGINE_HERE: &[libc::c_long] = &[libc::SYS_epoll_wait, libc::SYS_poll, libc::SYS_time];
+const ENGINE_HERE: &[libc::c_long] = &[libc::SYS_poll];
 #[cfg(not(target_arch = "x86_64"))]
 const ENGINE_HERE: &[libc::c_long] = &[];
 
@@ -352,8 +338,6 @@ fn engine() -> io::Result<BpfProgram> {
     let mut rules: Rules = calls.map(|call| (*call, Vec::new())).collect();
     let own = rule(&[(0, SeccompCmpOp::Eq, u64::from(std::process::id()))])?;
     rules.insert(libc::SYS_tgkill, vec![own]);
-    let own = rule(&[(0, SeccompCmpOp::Eq, 0)])?;
-    rules.insert(libc::SYS_prlimit64, vec![own]);
     compiled(rules, SeccompAction::KillProcess, SeccompAction::Allow)
 }
 
