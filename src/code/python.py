@@ -1,13 +1,13 @@
-# Runs the code of one `python` step, in a process of its own. The channel is a socket: the request comes in on
-# it and the answer goes out, each as a length of four bytes, then JSON. The answer's first byte says what it is:
-# `o` the outputs, `e` an error.
-import errno
+# Runs the code of one `python` step, in a process of its own. Before it stand `outputs.py` and `raised.py`. The channel
+# is a socket: the request comes in on it and the answer goes out, each as a length of four bytes, then JSON. The
+# answer's first byte says what it is: `o` the outputs, `e` an error.
+import atexit
 import json
 import linecache
 import os
 import resource
 import sys
-import traceback
+import threading
 
 # What most code imports: a child that is forked has it already.
 import base64
@@ -56,89 +56,8 @@ def fail(message, line=None, trace=None, limit=None):
     def plain(text):
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
-    trace = trace and plain(trace[-32768:])
+    trace = trace and plain(trace[-LONGEST_TRACEBACK:])
     send(b"e", {"message": plain(message[:4096]), "line": line, "traceback": trace, "limit": limit})
-
-
-def wrong(value):
-    """What of a value cannot be kept, or None."""
-    kind = type(value)
-    if value is None or kind is bool:
-        return None
-    if isinstance(value, str):
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            return "a text with half of a surrogate pair in it"
-        return None
-    if isinstance(value, int):
-        return None if -(1 << 127) <= value < 1 << 127 else "a whole number of more than 127 bits"
-    if isinstance(value, float):
-        return None if value - value == 0 else f"the number {value}"
-    if isinstance(value, (list, tuple)):
-        return next(filter(None, map(wrong, value)), None)
-    if isinstance(value, dict):
-        for key, member in value.items():
-            if not isinstance(key, str):
-                return f"a dictionary with the key {key!r}, which is no text"
-            found = wrong(key) or wrong(member)
-            if found:
-                return found
-        return None
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    article = "an" if name[0] in "aeiou" else "a"
-    return f"{article} `{name}`"
-
-
-def checked(outputs):
-    if not isinstance(outputs, dict):
-        fail(f"`outputs` must stay a dictionary, and is a `{type(outputs).__name__}`")
-    for name, value in outputs.items():
-        if not isinstance(name, str) or not name:
-            fail(f"an output's name must be a text, and this is {name!r}")
-        try:
-            found = wrong(name) or wrong(value)
-        except RecursionError:
-            found = "a value that is nested too deep"
-        if found:
-            fail(f"the output `{name}` cannot be kept: it is or holds {found}")
-    return outputs
-
-
-def raised(error):
-    if isinstance(error, MemoryError):
-        limit = request["limits"]["memory"] + RESERVE
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    # The first frame is this file's own.
-    inner = error.__traceback__ and error.__traceback__.tb_next
-    error = error.with_traceback(inner)
-    line = None
-    while inner:
-        if inner.tb_frame.f_code.co_filename == request["file"]:
-            line = inner.tb_lineno
-        inner = inner.tb_next
-    message = "".join(traceback.format_exception_only(type(error), error)).strip()
-    if isinstance(error, SyntaxError):
-        message = f"{type(error).__name__}: {error.msg}"
-        if error.filename == request["file"]:
-            line = error.lineno
-    if line:
-        message += f" (line {line - request['line'] + 1} of the code)"
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    fail(message, line, text, limited(error))
-
-
-def limited(error):
-    """Which limit an exception comes from, if it does."""
-    if isinstance(error, MemoryError):
-        return "memory"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-        return "disk"
-    return None
-
-
-# Memory that is kept back for saying that there is none.
-RESERVE = 32 << 20
 
 
 def keep_limits(limits):
@@ -157,20 +76,18 @@ def run():
     main = type(sys)("__main__")
     sys.modules["__main__"] = main
     main.inputs, main.outputs = request["inputs"], {}
+    linecache.cache[request["file"]] = (len(source), None, source.splitlines(True), request["file"])
     try:
-        linecache.cache[request["file"]] = (len(source), None, source.splitlines(True), request["file"])
-        exec(compile(source, request["file"], "exec", dont_inherit=True), main.__dict__)
-        if "threading" in sys.modules:
-            threading = sys.modules["threading"]
-            for thread in threading.enumerate():
-                if thread is not threading.main_thread() and not thread.daemon:
-                    thread.join()
-    except SystemExit as end:
-        if end.code not in (None, 0):
-            fail(f"the code ended with exit status {end.code}")
+        try:
+            exec(compile(source, request["file"], "exec", dont_inherit=True), main.__dict__)
+        except SystemExit as end:
+            left(end)
+        # As at the end of any Python: threads are waited for, then what was to be done at the end is done.
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        send(b"o", checked(main.__dict__.get("outputs")))
     except BaseException as error:
         raised(error)
-    send(b"o", checked(main.__dict__.get("outputs")))
 
 
 REHEARSAL = """import json

@@ -14,7 +14,13 @@ use tokio::sync::OnceCell;
 use super::limits::{Limits, Told};
 use crate::packages::Environment;
 
-const DRIVER: &str = include_str!("python.py");
+const DRIVER: &str = concat!(
+    include_str!("python/outputs.py"),
+    "\n\n",
+    include_str!("python/raised.py"),
+    "\n\n",
+    include_str!("python.py")
+);
 
 /// What an interpreter is asked about itself.
 const ASK: &str = "import json, sys, sysconfig; print(json.dumps({'path': sys.executable, \

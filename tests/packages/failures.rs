@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::index::{Index, Place, codes, pip, tools};
-use crate::support::{is_gone, marker};
+use crate::support::outside::{is_gone, marker};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_resolved_is_explained() {

@@ -3,13 +3,14 @@
 #![allow(dead_code, reason = "every test file uses some of it")]
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+pub mod outside;
+
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -312,43 +313,4 @@ pub fn rest(stream: &mut TcpStream) -> String {
         }
         _ => String::from_utf8(bytes).unwrap(),
     }
-}
-
-/// An argument for `sleep` that no other process on the machine has: what is asked for in
-/// [`is_gone`] and [`is_there`].
-pub fn marker() -> String {
-    static LAST: AtomicUsize = AtomicUsize::new(0);
-    let last = LAST.fetch_add(1, Ordering::Relaxed);
-    format!("1000.{}{last:04}", std::process::id())
-}
-
-/// Whether a process with this argument starts within the time that a slow machine takes.
-pub fn is_there(marker: &str) -> bool {
-    comes_to(Duration::from_secs(60), || has_argument(marker))
-}
-
-/// Whether all processes with this argument are gone, or only wait to be noticed, within a second.
-pub fn is_gone(marker: &str) -> bool {
-    comes_to(Duration::from_secs(1), || !has_argument(marker))
-}
-
-fn comes_to(limit: Duration, done: impl Fn() -> bool) -> bool {
-    let end = Instant::now() + limit;
-    while !done() {
-        if Instant::now() > end {
-            return false;
-        }
-        std::thread::yield_now();
-    }
-    true
-}
-
-fn has_argument(marker: &str) -> bool {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let mut arguments =
-        processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
-    arguments.any(|arguments| {
-        let mut arguments = arguments.split(|byte| *byte == 0);
-        arguments.any(|argument| argument == marker.as_bytes())
-    })
 }

@@ -34,7 +34,7 @@ pub struct Launch {
 pub struct Python {
     /// The interpreter.
     pub path: PathBuf,
-    /// The code that serves one run: it defines `serve(channel)`.
+    /// The code that serves one run: it defines `serve(channel)`, and finds the folder of packages in `site`.
     pub driver: String,
     /// The folder of packages that code can import.
     pub site: Option<PathBuf>,

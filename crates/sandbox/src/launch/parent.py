@@ -154,7 +154,7 @@ def prepare():
 
 launcher = socket.socket(fileno=os.dup(0))
 setup, _ = receive()
-driver = {"__name__": "driver"}
+driver = {"__name__": "driver", "site": setup["site"]}
 exec(compile(setup["driver"], "driver", "exec"), driver)
 if setup["site"]:
     # After the standard library, and before what is installed on the machine.
