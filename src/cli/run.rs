@@ -49,6 +49,7 @@ pub(super) fn concerns(flag: &str) -> bool {
     const OF_RUNS: [&str; 4] = ["run_time", "max_steps", "max_passes", "max_calls"];
     let of_code = [
         "code_",
+        "egress_allow",
         "max_code_",
         "sandbox",
         "python",
