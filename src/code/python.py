@@ -40,11 +40,14 @@ def receive(size):
 
 
 def send(kind, value):
+    if os.getpid() != own:
+        # What the code forked has no answer to give, wherever it ends.
+        os._exit(0 if kind == b"o" else 1)
     sys.stdout.flush()
     sys.stderr.flush()
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     data = kind + text.encode("utf-8")
-    if len(data) > request["limits"]["result"] and kind == b"o":
+    if len(data) > request["limits"]["result"] + 1 and kind == b"o":
         fail("the outputs are too large", limit="result")
     data = len(data).to_bytes(4, "big") + data
     while data:
@@ -107,8 +110,8 @@ def rehearse():
 
 
 def serve(socket):
-    global channel, request
-    channel = socket
+    global channel, own, request
+    channel, own = socket, os.getpid()
     for name in ("stdout", "stderr"):
         # What the parent had is closed there.
         number = 1 if name == "stdout" else 2
@@ -116,5 +119,6 @@ def serve(socket):
     rehearse()
     request = json.loads(receive(int.from_bytes(receive(4), "big")))
     os.environ.update(request["environment"])
+    threading.excepthook = raised_aside
     keep_limits(request["limits"])
     run()

@@ -149,7 +149,7 @@ def refused(value):
             what = f"`{name}`" if kind.__name__ in ONLY else a_name(name)
             return Unkept(what, instead)
     for attribute, instead in OTHERWISE.items():
-        if hasattr(kind, attribute):
+        if any(attribute in base.__dict__ for base in kind.__mro__):
             return Unkept(a_name(name), instead)
     return Unkept(a_name(name), "write what is needed of it as texts, numbers, lists or dictionaries")
 

@@ -1,6 +1,7 @@
 # What is said of an exception: what Python says itself, without what only this driver and this machine have to do
 # with it.
 import errno
+import os
 import resource
 import sys
 import traceback
@@ -25,6 +26,16 @@ def raised(error):
     if line:
         message += f" (line {line - request['line'] + 1} of the code)"
     fail(message, line, "".join(said.format()), limited(error))
+
+
+def raised_aside(ended):
+    """Says what ended a thread, as Python does; it would look for the program's file itself."""
+    if ended.exc_type is SystemExit:
+        return
+    said = traceback.TracebackException(ended.exc_type, ended.exc_value, ended.exc_traceback)
+    settle(said, set())
+    name = ended.thread.name if ended.thread else "a thread"
+    print(f"Exception in thread {name}:", "".join(said.format()), sep="\n", end="", file=sys.stderr)
 
 
 def settle(said, seen):
@@ -66,8 +77,24 @@ def left(end):
 
 def limited(error):
     """Which limit an exception comes from, if it does."""
-    if isinstance(error, MemoryError):
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
         return "memory"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+    if number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return "disk"
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        return "processes"
+    if number == errno.EAGAIN and not can_fork():
+        return "processes"
     return None
+
+
+def can_fork():
+    try:
+        pid = os.fork()
+    except OSError:
+        return False
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return True

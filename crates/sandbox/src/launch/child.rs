@@ -43,6 +43,7 @@ impl Walls<'_> {
     pub fn enter(&self, folder: Option<&Folder>, fds: Vec<OwnedFd>) -> io::Result<()> {
         let apart = self.isolation >= Isolation::Confined;
         start()?;
+        set_child_subreaper(Some(rustix::process::getpid()))?;
         if let (Isolation::Jail, Some(folder)) = (self.isolation, folder) {
             system::unshare(libc::CLONE_NEWNS)?;
             folder.enter(self.covered)?;
@@ -84,7 +85,8 @@ impl Walls<'_> {
     }
 }
 
-/// Puts a Python that is to stand ready behind the walls that its children share.
+/// Puts a Python that is to stand ready behind the walls that its children share. What those leave behind is not
+/// its to clean up, and goes to the launcher.
 ///
 /// # Errors
 /// The system's; then the process must end.
@@ -122,7 +124,6 @@ pub fn stand_ready(walls: &Walls<'_>, folders: &Path, fds: Vec<OwnedFd>) -> io::
 fn start() -> io::Result<()> {
     system::plain_signals();
     setsid()?;
-    set_child_subreaper(Some(rustix::process::getpid()))?;
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
