@@ -51,15 +51,8 @@ pub fn request(
     environment: &[(String, String)],
 ) -> Result<(Vec<u8>, Vec<String>), Failure> {
     let mut given = Given::default();
-    let mut names: BTreeMap<String, &str> = BTreeMap::new();
     for (name, value) in code.inputs.iter() {
-        let variable = variable(name);
-        if let Some(other) = names.insert(variable.clone(), name) {
-            let message =
-                format!("the variables `{other}` and `{name}` are both `${variable}` in a shell");
-            return Err(Failure::new(message));
-        }
-        given.give(name, variable, text(value))?;
+        given.give(name, text(value))?;
     }
     given.environment.extend(environment.iter().cloned());
     let file = Path::new(code.file).file_name().unwrap_or_default();
@@ -81,10 +74,14 @@ struct Given {
     files: Vec<(String, String)>,
     notes: Vec<String>,
     bytes: usize,
+    /// Which variable each environment variable is for.
+    names: BTreeMap<String, String>,
 }
 
 impl Given {
-    fn give(&mut self, name: &str, variable: String, text: String) -> Result<(), Failure> {
+    fn give(&mut self, name: &str, text: String) -> Result<(), Failure> {
+        let variable = variable(name);
+        self.claim(variable.clone(), name)?;
         if text.contains('\0') {
             let message =
                 format!("the variable `{name}` holds a NUL, which no environment variable can");
@@ -95,12 +92,26 @@ impl Given {
             self.environment.push((variable, text));
             return Ok(());
         }
+        let file = format!("{variable}_FILE");
         self.notes.push(format!(
-            "the variable `{name}` has {} bytes, and is given as a file: `${variable}_FILE`",
+            "the variable `{name}` has {} bytes, and is given as a file: `${file}`",
             text.len()
         ));
         self.files.push((variable, text));
-        Ok(())
+        self.claim(file, name)
+    }
+
+    fn claim(&mut self, variable: String, name: &str) -> Result<(), Failure> {
+        let message = |other: &str| {
+            format!("the variables `{other}` and `{name}` are both `${variable}` in a shell")
+        };
+        match self.names.get(&variable) {
+            Some(other) => Err(Failure::new(message(other))),
+            None => {
+                self.names.insert(variable, name.to_owned());
+                Ok(())
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test file uses some of it")]
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+pub mod any;
 pub mod outside;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};

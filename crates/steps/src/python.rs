@@ -20,7 +20,7 @@ use crate::code::Limits;
 /// | a variable holds | Python sees | and gives it back as |
 /// |---|---|---|
 /// | text | `str` | text |
-/// | a whole number | `int` | a number |
+/// | a whole number | `int` | a number, exact up to 127 bits |
 /// | a number with a fraction | `float` | a number |
 /// | true or false | `bool` | a boolean |
 /// | nothing | `None` | nothing |
@@ -28,9 +28,13 @@ use crate::code::Limits;
 /// | a record | `dict` | a record; its keys must be texts |
 /// | a date | `str`, ISO 8601 | a text |
 ///
-/// Anything else in `outputs`, such as a `set`, bytes or not-a-number, fails the step and the failure
-/// names the output. The code sees no environment variables but `PATH`, `LANG`, `HOME` and `TMPDIR`,
-/// and its working folder is an empty one that is deleted afterwards.
+/// Numbers and truth values of numpy are given back as those that they stand for. Anything else in `outputs`, such as a
+/// `set`, a `datetime`, bytes or not-a-number, fails the step, and the failure says where in the output it stands and
+/// what can be written in its place.
+///
+/// The code runs apart from the machine: it has a working folder that is empty and is deleted afterwards, which is also
+/// its `HOME`, a folder for what is temporary, and no other files. Its environment has `PATH`, `LANG`, `HOME`, `TMPDIR`,
+/// the variables that lead programs to the proxy, and those that keep libraries to one thread.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Python {

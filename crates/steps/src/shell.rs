@@ -14,12 +14,21 @@ use crate::code::Limits;
 ///
 /// The script runs in a process of its own, in the `sh` that is installed on the server, with `-eu`: a command
 /// that fails ends it, and so does a variable that is not set. It finds the variables in its environment:
-/// `First Name` is `$VAR_First_Name`, every character that is no letter A to Z and no digit becoming `_`. Text is
-/// given as it is, nothing as an empty text, everything else as JSON. A value of 32 KiB or more is given as a
-/// file, which `$VAR_First_Name_FILE` names.
+/// `First Name` is `$VAR_First_Name`, every character that is no letter A to Z and no digit becoming `_`. A value of
+/// 32 KiB or more is given as a file, which `$VAR_First_Name_FILE` names.
 ///
 /// It makes variables by writing to descriptor 3, or to the file `$OUTPUTS`: lines `name=value`, each a text;
-/// for a value of several lines a line `name<<END`, the value, and a line `END`; or else JSON objects.
+/// for a value of several lines a line `name<<END`, the value, and a line `END`; or else JSON objects, which keep the
+/// type of every value.
+///
+/// | a variable holds | the script sees | and gives it back as |
+/// |---|---|---|
+/// | text | the text | text; a NUL in it fails the step |
+/// | a number | its digits, such as `12` and `0.5` | a text, in JSON the number |
+/// | true or false | `true` or `false` | a text, in JSON the boolean |
+/// | nothing | an empty text | an empty text; in JSON `${VAR_Name:-null}` is nothing again |
+/// | a list or a record | JSON on one line | a text, in JSON the list or record |
+/// | a date | ISO 8601 | a text |
 ///
 /// What it writes to its standard output and standard error goes to the log. An exit status that is not 0 fails
 /// the step, and the failure says what was last written to standard error. The working folder is an empty one
