@@ -321,7 +321,10 @@ impl Crash {
         std::thread::spawn(move || {
             loop {
                 let called = outside.called();
-                noted.lock().unwrap().push(called.path.clone());
+                // A kill may come between the connection and the request.
+                if !called.path.is_empty() {
+                    noted.lock().unwrap().push(called.path.clone());
+                }
                 called.answer();
             }
         });
