@@ -3,6 +3,7 @@
 //! Processes stand ready behind walls, one use each: a run takes one, sends it the code and the inputs, and has
 //! its answer. What it costs to start a process and to clean up after it lies before and after a run.
 
+mod disk;
 mod exchange;
 mod install;
 mod isolation;
@@ -25,7 +26,7 @@ use engine::host::{Code, Language, Logger, Stream};
 use engine::json;
 use engine::run::{Failure, Reason};
 use engine::value::Record;
-use rustix::process::Signal;
+use rustix::process::{DumpableBehavior, Signal};
 use sandbox::isolation::{Isolation, Network};
 use sandbox::launch::Worker;
 use tokio::sync::{OnceCell, oneshot};
@@ -66,6 +67,18 @@ pub fn launch() -> ExitCode {
     ])
 }
 
+/// Keeps other processes of this user from reading the memory and the environment of this one: where code is
+/// hardly kept apart, it is such a process.
+pub fn conceal() {
+    let set = |behavior| rustix::process::set_dumpable_behavior(behavior);
+    let concealed = set(DumpableBehavior::NotDumpable);
+    // On old kernels such a process cannot look at itself either, and could not find out what code uses.
+    let looked = std::fs::File::open("/dev/null").map(|file| launcher::looks_at(&file));
+    if concealed.is_ok() && !looked.unwrap_or(false) {
+        let _ = set(DumpableBehavior::Dumpable);
+    }
+}
+
 /// What runs code.
 pub struct Codes {
     /// The program that is a launcher when it is started with [`LAUNCH`]: this one, but in tests.
@@ -73,7 +86,6 @@ pub struct Codes {
     config: Config,
     python: python::Python,
     pools: Pools,
-    folder: OnceCell<tempfile::TempDir>,
     offer: OnceCell<Offer>,
     proxy: network::Network,
 }
@@ -97,7 +109,6 @@ impl Codes {
             config: config.clone(),
             python: python::Python::new(config.python.clone()),
             pools: Pools::default(),
-            folder: OnceCell::new(),
             offer: OnceCell::new(),
             proxy: network::Network::new(egress),
         }
@@ -132,7 +143,7 @@ impl Codes {
         let environment = leave.as_ref().map(Leave::environment).unwrap_or_default();
         let process = &mut taken.process;
         if limits.disk != self.config.code_disk.bytes() {
-            process.disk(limits.disk);
+            process.disk(limits.disk).await.map_err(Failure::new)?;
         }
         let done = match code.language {
             Language::Shell => {
@@ -158,9 +169,7 @@ impl Codes {
     /// # Errors
     /// In words, why it cannot be found out.
     pub async fn offer(&self) -> Result<&Offer, String> {
-        let find = || async {
-            Ok(Offer::find(&self.launcher, self.config.sandbox, self.folder().await?).await)
-        };
+        let find = || async { Ok(Offer::find(&self.launcher, self.config.sandbox).await) };
         self.offer.get_or_try_init(find).await
     }
 
@@ -242,8 +251,9 @@ async fn answered(
     let conversation = async {
         // A process that ends early is told by the answer that never comes.
         let _ = exchange::send(channel, request).await;
-        match exchange::receive(channel).await {
+        match exchange::receive(channel, limits.result as usize).await {
             Frame::Nothing => Err(ending(&mut process.ended, limits).await),
+            Frame::TooLong => Err(limits.met("result")),
             frame => Ok(frame),
         }
     };
@@ -296,7 +306,7 @@ async fn scripted(
         .without(shell::script_folder(&process.folder));
     match attended((&process.descriptor, &process.folder), output, limits, work).await? {
         (0, _) => shell::outputs(&written.bytes),
-        (status, said) => Err(shell::failed(status, &said)),
+        (status, said) => Err(shell::failed(status, &said, limits)),
     }
 }
 

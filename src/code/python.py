@@ -40,11 +40,14 @@ def receive(size):
 
 
 def send(kind, value):
+    if os.getpid() != own:
+        # What the code forked has no answer to give, wherever it ends.
+        os._exit(0 if kind == b"o" else 1)
     sys.stdout.flush()
     sys.stderr.flush()
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     data = kind + text.encode("utf-8")
-    if len(data) > request["limits"]["result"] and kind == b"o":
+    if len(data) > request["limits"]["result"] + 1 and kind == b"o":
         fail("the outputs are too large", limit="result")
     data = len(data).to_bytes(4, "big") + data
     while data:
@@ -130,11 +133,27 @@ def raised(error):
 
 def limited(error):
     """Which limit an exception comes from, if it does."""
-    if isinstance(error, MemoryError):
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
         return "memory"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+    if number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return "disk"
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        return "processes"
+    if number == errno.EAGAIN and not can_fork():
+        return "processes"
     return None
+
+
+def can_fork():
+    try:
+        pid = os.fork()
+    except OSError:
+        return False
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return True
 
 
 # Memory that is kept back for saying that there is none.
@@ -174,8 +193,8 @@ def run():
 
 
 def serve(socket):
-    global channel, request
-    channel = socket
+    global channel, own, request
+    channel, own = socket, os.getpid()
     for name in ("stdout", "stderr"):
         # What the parent had is closed there.
         number = 1 if name == "stdout" else 2

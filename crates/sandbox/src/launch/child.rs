@@ -41,6 +41,7 @@ impl Walls<'_> {
     pub fn enter(&self, folder: Option<&Folder>, fds: Vec<OwnedFd>) -> io::Result<()> {
         let apart = self.isolation >= Isolation::Confined;
         start()?;
+        set_child_subreaper(Some(rustix::process::getpid()))?;
         if let (Isolation::Jail, Some(folder)) = (self.isolation, folder) {
             system::unshare(libc::CLONE_NEWNS)?;
             folder.enter()?;
@@ -82,7 +83,8 @@ impl Walls<'_> {
     }
 }
 
-/// Puts a Python that is to stand ready behind the walls that its children share.
+/// Puts a Python that is to stand ready behind the walls that its children share. What those leave behind is not
+/// its to clean up, and goes to the launcher.
 ///
 /// # Errors
 /// The system's; then the process must end.
@@ -116,16 +118,21 @@ pub fn stand_ready(walls: &Walls<'_>, folders: &Path, fds: Vec<OwnedFd>) -> io::
     }
 }
 
+/// How many descriptors a process may have open: what they hold in the kernel counts for nobody.
+const DESCRIPTORS: u64 = 1024;
+
 /// What every new process does first.
 fn start() -> io::Result<()> {
     system::plain_signals();
     setsid()?;
-    set_child_subreaper(Some(rustix::process::getpid()))?;
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    Ok(setrlimit(Resource::Core, none)?)
+    for (resource, most) in [(Resource::Core, 0), (Resource::Nofile, DESCRIPTORS)] {
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        setrlimit(resource, limit)?;
+    }
+    Ok(())
 }
 
 /// Gives up all rights but `kept`, which outlives the start of a program.
