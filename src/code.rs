@@ -3,6 +3,7 @@
 //! Processes stand ready behind walls, one use each: a run takes one, sends it the code and the inputs, and has
 //! its answer. What it costs to start a process and to clean up after it lies before and after a run.
 
+mod disk;
 mod exchange;
 mod install;
 mod isolation;
@@ -26,11 +27,11 @@ use engine::host::{Boxed, Code, Language, Logger, Stream};
 use engine::json;
 use engine::run::{Failure, Reason};
 use engine::value::Record;
-use rustix::process::Signal;
+use rustix::process::{DumpableBehavior, Signal};
 use sandbox::isolation::{Isolation, Network};
 use sandbox::launch::Worker;
 use tokio::net::UnixStream;
-use tokio::sync::{OnceCell, mpsc, oneshot};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use self::exchange::{Frame, Output};
@@ -49,8 +50,9 @@ pub use self::launcher::ARGUMENT as LAUNCH;
 /// How long the end of a process is waited for that has closed its channel.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// How many fetches a run may have at work at once.
+/// How many fetches a run may make, and how many of them are at work at once.
 const FETCHES: usize = 50;
+const AT_WORK: usize = 8;
 
 /// Is a launcher; see [`sandbox::launch`].
 pub fn launch() -> ExitCode {
@@ -78,6 +80,18 @@ pub fn launch() -> ExitCode {
     ])
 }
 
+/// Keeps other processes of this user from reading the memory and the environment of this one: where code is
+/// hardly kept apart, it is such a process.
+pub fn conceal() {
+    let set = |behavior| rustix::process::set_dumpable_behavior(behavior);
+    let concealed = set(DumpableBehavior::NotDumpable);
+    // On old kernels such a process cannot look at itself either, and could not find out what code uses.
+    let looked = std::fs::File::open("/dev/null").map(|file| launcher::looks_at(&file));
+    if concealed.is_ok() && !looked.unwrap_or(false) {
+        let _ = set(DumpableBehavior::Dumpable);
+    }
+}
+
 /// What runs code.
 pub struct Codes {
     /// The program that is a launcher when it is started with [`LAUNCH`]: this one, but in tests.
@@ -85,7 +99,6 @@ pub struct Codes {
     config: Config,
     python: python::Python,
     pools: Pools,
-    folder: OnceCell<tempfile::TempDir>,
     offer: OnceCell<Offer>,
     proxy: network::Network,
 }
@@ -109,7 +122,6 @@ impl Codes {
             config: config.clone(),
             python: python::Python::new(config.python.clone()),
             pools: Pools::default(),
-            folder: OnceCell::new(),
             offer: OnceCell::new(),
             proxy: network::Network::new(egress),
         }
@@ -149,7 +161,7 @@ impl Codes {
         let environment = leave.as_ref().map(Leave::environment).unwrap_or_default();
         let process = &mut taken.process;
         if limits.disk != self.config.code_disk.bytes() {
-            process.disk(limits.disk);
+            process.disk(limits.disk).await.map_err(Failure::new)?;
         }
         let done = match code.language {
             Language::Shell => {
@@ -182,9 +194,7 @@ impl Codes {
     /// # Errors
     /// In words, why it cannot be found out.
     pub async fn offer(&self) -> Result<&Offer, String> {
-        let find = || async {
-            Ok(Offer::find(&self.launcher, self.config.sandbox, self.folder().await?).await)
-        };
+        let find = || async { Ok(Offer::find(&self.launcher, self.config.sandbox).await) };
         self.offer.get_or_try_init(find).await
     }
 
@@ -264,8 +274,9 @@ async fn answered(
 ) -> Result<Record, Failure> {
     let channel = &mut process.channel;
     let conversation = async {
-        match conversed(channel, request, way).await? {
+        match conversed(channel, request, limits.result as usize, way).await? {
             Frame::Nothing => Err(ending(&mut process.ended, limits).await),
+            Frame::TooLong => Err(limits.met("result")),
             frame => Ok(frame),
         }
     };
@@ -306,22 +317,33 @@ pub type Begin<'a> = &'a (dyn Fn() -> Boxed<'a, Result<(), Failure>> + Send + Sy
 async fn conversed(
     channel: &mut UnixStream,
     request: &[u8],
+    most: usize,
     way: Option<Way<'_>>,
 ) -> Result<Frame, Failure> {
     let (mut reader, mut writer) = channel.split();
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (tell, mut told) = mpsc::channel::<Vec<u8>>(1);
+    let at_work = Arc::new(Semaphore::new(AT_WORK));
+    let mut asked_for = 0;
     // A process that ends early is told by the answer that never comes.
     let _ = exchange::send(&mut writer, request).await;
     let mut fetching = JoinSet::new();
     let hear = async {
         loop {
-            match (exchange::receive(&mut reader).await, &way) {
+            match (exchange::receive(&mut reader, most).await, &way) {
                 (Frame::Fetch(asked), Some(way)) if fetching.len() < FETCHES => {
+                    asked_for += asked.len();
+                    if asked_for > exchange::MAX_FETCH {
+                        return Err(Failure::new(
+                            "what the code sends with `fetch` comes to more than 16 MB, the most in one run",
+                        ));
+                    }
                     (way.begin)().await?;
                     let (client, tell) = (way.client.clone(), tell.clone());
+                    let at_work = at_work.clone();
                     fetching.spawn(async move {
+                        let _turn = at_work.acquire().await;
                         if let Some(fetched) = javascript::fetched(&client, &asked).await {
-                            let _ = tell.send(fetched);
+                            let _ = tell.send(fetched).await;
                         }
                     });
                 }
@@ -369,7 +391,7 @@ async fn scripted(
     .await?
     {
         (0, _) => shell::outputs(&written.bytes),
-        (status, said) => Err(shell::failed(status, &said)),
+        (status, said) => Err(shell::failed(status, &said, limits)),
     }
 }
 

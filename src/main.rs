@@ -13,5 +13,6 @@ fn main() -> ExitCode {
     {
         return waystation::code::launch();
     }
+    waystation::code::conceal();
     waystation::cli::run()
 }

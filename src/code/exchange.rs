@@ -12,8 +12,13 @@ use tokio::sync::oneshot;
 
 use crate::recorder::MAX_LINE;
 
-/// The longest answer, in bytes; what the outputs come to is limited before.
-const MAX_FRAME: usize = 80 << 20;
+/// What an answer may come to besides outputs, in bytes: the account of a failure.
+const MAX_ACCOUNT: usize = 256 << 10;
+/// What an answer may come to that is to be fetched, in bytes: 16 MiB as base64, and what goes with them.
+pub const MAX_FETCH: usize = 22 << 20;
+/// The most that is kept of a failure's message, in bytes, and of its traceback.
+const MAX_MESSAGE: usize = 16 << 10;
+const MAX_TRACEBACK: usize = 32 << 10;
 /// How much is read of a pipe at a time.
 const CHUNK: usize = 16 << 10;
 
@@ -25,7 +30,11 @@ pub enum Frame {
     Raised(Raised),
     /// Something to fetch, as JSON.
     Fetch(Vec<u8>),
-    /// The process is gone, or does not speak as agreed.
+    /// Outputs that come to more than they may.
+    TooLong,
+    /// What is no answer.
+    Nonsense,
+    /// The process has closed its end, or is gone.
     Nothing,
 }
 
@@ -71,14 +80,21 @@ pub fn answer(channel: &mut impl Write, kind: u8, message: &[u8]) -> io::Result<
     channel.write_all(&[&length.to_be_bytes()[..], &[kind], message].concat())
 }
 
-/// Receives a message. A process that is gone or speaks nonsense gives `Nothing`.
-pub async fn receive(channel: &mut (impl AsyncRead + Unpin)) -> Frame {
+/// Receives a message, of which outputs may come to `most` bytes. Whatever wrote it may be hostile.
+pub async fn receive(channel: &mut (impl AsyncRead + Unpin), most: usize) -> Frame {
     let Ok(length) = channel.read_u32().await else {
         return Frame::Nothing;
     };
-    let length = length as usize;
-    if length == 0 || length > MAX_FRAME {
-        return Frame::Nothing;
+    let (Some(length), Ok(kind)) = ((length as usize).checked_sub(1), channel.read_u8().await)
+    else {
+        return Frame::Nonsense;
+    };
+    match kind {
+        b'o' if length > most => return Frame::TooLong,
+        b'o' => {}
+        b'f' if length <= MAX_FETCH => {}
+        _ if length > MAX_ACCOUNT => return Frame::Nonsense,
+        _ => {}
     }
     // Room is made as bytes come: a length alone costs nothing.
     let mut message = Vec::new();
@@ -86,11 +102,26 @@ pub async fn receive(channel: &mut (impl AsyncRead + Unpin)) -> Frame {
     if body.read_to_end(&mut message).await.is_err() || message.len() < length {
         return Frame::Nothing;
     }
-    match message.remove(0) {
+    match kind {
         b'o' => Frame::Outputs(message),
-        b'e' => serde_json::from_slice(&message).map_or(Frame::Nothing, Frame::Raised),
+        b'e' => serde_json::from_slice(&message).map_or(Frame::Nonsense, |raised: Raised| {
+            Frame::Raised(raised.cut())
+        }),
         b'f' => Frame::Fetch(message),
-        _ => Frame::Nothing,
+        _ => Frame::Nonsense,
+    }
+}
+
+impl Raised {
+    /// The same, no longer than is kept.
+    fn cut(mut self) -> Raised {
+        let end = self.message.floor_char_boundary(MAX_MESSAGE);
+        self.message.truncate(end);
+        self.traceback = self.traceback.map(|text| {
+            let from = text.ceil_char_boundary(text.len().saturating_sub(MAX_TRACEBACK));
+            text[from..].to_owned()
+        });
+        self
     }
 }
 

@@ -52,7 +52,7 @@ impl Codes {
             .proxy
             .leave(inside, Scope::Hosts(installer.hosts.clone()))
             .await?;
-        let ready = Launcher::start(&self.launcher, &launch).await?;
+        let ready = Launcher::start(&self.launcher, launch).await?;
         let served = ready.proxy.map(|listener| self.proxy.serve(listener));
         let _served = served.transpose()?;
         let work = Work::Worker(INSTALL.to_owned());
@@ -77,7 +77,7 @@ impl Codes {
             isolation,
             network: Network::Proxy,
             user: isolation::user(USER),
-            folder: self.folder().await?,
+            folder: None,
             proxy: self.port(isolation, Network::Proxy).await?,
             readable,
             writable: vec![installer.writes.clone()],

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use sandbox::isolation::{Isolation, Network};
@@ -18,6 +18,9 @@ const USERS: std::ops::Range<u32> = 64_200..64_400;
 
 /// How long the self-test of one isolation may take.
 const TEST: Duration = Duration::from_secs(20);
+
+/// The most that the findings of a self-test may come to as JSON, in bytes.
+const FINDINGS: usize = 1 << 20;
 
 /// What the worker of the self-test is called.
 pub const PROBE: &str = "probe";
@@ -41,12 +44,11 @@ pub fn user(number: u32) -> Option<u32> {
 }
 
 impl Offer {
-    /// Tries every isolation from `most` down, and gives the first that passes its self-test. The processes of the
-    /// test have their folders in `folder`.
-    pub async fn find(program: &Path, most: Isolation, folder: PathBuf) -> Offer {
+    /// Tries every isolation from `most` down, and gives the first that passes its self-test.
+    pub async fn find(program: &Path, most: Isolation) -> Offer {
         let mut reasons = Vec::new();
         for isolation in Isolation::ALL.into_iter().filter(|one| *one <= most) {
-            match test(program, isolation, folder.clone()).await {
+            match test(program, isolation).await {
                 Ok(stopped) => {
                     return Offer {
                         isolation,
@@ -112,19 +114,19 @@ impl Offer {
 ///
 /// # Errors
 /// Why it is not offered.
-async fn test(program: &Path, isolation: Isolation, folder: PathBuf) -> Result<usize, String> {
+async fn test(program: &Path, isolation: Isolation) -> Result<usize, String> {
     let launch = Launch {
         isolation,
         network: Network::None,
         user: user(USERS.end - USERS.start - 1),
-        folder,
+        folder: None,
         proxy: None,
         readable: Vec::new(),
         writable: Vec::new(),
         disk: 1 << 20,
         python: None,
     };
-    let findings = tokio::time::timeout(TEST, probed(program, &launch)).await;
+    let findings = tokio::time::timeout(TEST, probed(program, launch)).await;
     let findings = findings.map_err(|_| format!("its self-test took longer than {TEST:?}"))??;
     if isolation < Isolation::Confined {
         return Ok(0);
@@ -148,7 +150,7 @@ async fn test(program: &Path, isolation: Isolation, folder: PathBuf) -> Result<u
 }
 
 /// Lets the probe loose behind the walls, and gives what came through.
-pub async fn probed(program: &Path, launch: &Launch) -> Result<Vec<Finding>, String> {
+pub async fn probed(program: &Path, launch: Launch) -> Result<Vec<Finding>, String> {
     let failed = |error: io::Error| format!("its self-test cannot be set up: {error}");
     let user = launch.user;
     let set = move || match user {
@@ -161,7 +163,7 @@ pub async fn probed(program: &Path, launch: &Launch) -> Result<Vec<Finding>, Str
     let mut process = ready.launcher.process(work, false).await?;
     let bait = serde_json::to_vec(&stage.bait()).unwrap_or_default();
     let _ = exchange::send(&mut process.channel, &bait).await;
-    let findings = match exchange::receive(&mut process.channel).await {
+    let findings = match exchange::receive(&mut process.channel, FINDINGS).await {
         Frame::Outputs(text) => serde_json::from_slice(&text).unwrap_or_default(),
         _ => Vec::new(),
     };

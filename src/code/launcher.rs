@@ -1,17 +1,21 @@
 //! The server's end of a launcher: starts processes behind its walls and hears of their end.
 
 use std::collections::HashMap;
+use std::fs::Permissions;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Signal, pidfd_send_signal};
+use sandbox::isolation::Isolation;
 use sandbox::message::{Launch, News, Order, Work};
 use sandbox::wire;
+use tempfile::TempDir;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
@@ -42,6 +46,7 @@ struct Waiting {
     started: Option<oneshot::Sender<Result<(OwnedFd, PathBuf), String>>>,
     ended: Option<oneshot::Sender<i32>>,
     gone: Option<oneshot::Sender<()>>,
+    resized: Option<oneshot::Sender<Result<(), String>>>,
 }
 
 /// A process behind the walls. Dropping it ends it, with all that it started, and deletes its files.
@@ -75,12 +80,15 @@ pub struct Ready {
 }
 
 impl Launcher {
-    /// Starts a launcher, which is this program, and waits until its walls stand.
+    /// Starts a launcher, which is this program, and waits until its walls stand. Where its processes need a
+    /// folder for theirs, it is made here.
     ///
     /// # Errors
     /// In words, why they do not.
-    pub async fn start(program: &Path, launch: &Launch) -> Result<Ready, String> {
+    pub async fn start(program: &Path, mut launch: Launch) -> Result<Ready, String> {
         let words = |error: io::Error| format!("a launcher cannot be started: {error}");
+        let folder = folder(&launch).map_err(|error| format!("there is no folder for it: {error}"))?;
+        launch.folder = folder.as_ref().map(|folder| folder.path().to_owned());
         let (ours, theirs) = wire::pair().map_err(words)?;
         rustix::io::ioctl_fionbio(&ours, true).map_err(|error| words(error.into()))?;
         let mut command = Command::new(program);
@@ -89,17 +97,16 @@ impl Launcher {
             .env_clear()
             .stdin(theirs)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true);
+            .stderr(Stdio::null());
         let child = command.spawn().map_err(words)?;
         drop(command);
         let socket = UnixStream::from_std(ours.into()).map_err(words)?;
-        wire::send(&socket, launch, &[]).map_err(words)?;
+        wire::send(&socket, &launch, &[]).map_err(words)?;
         let first = tokio::time::timeout(START, receive(&socket));
         let late = || format!("a launcher was not ready after {START:?}");
         match first.await.map_err(|_| late())?.map_err(words)? {
             Some((News::Ready { unready }, fds)) => Ok(Ready {
-                launcher: Arc::new(Launcher::attended(socket, child)),
+                launcher: Arc::new(Launcher::attended(socket, child, folder)),
                 proxy: fds.into_iter().next().map(TcpListener::from),
                 unready,
             }),
@@ -108,13 +115,18 @@ impl Launcher {
         }
     }
 
-    fn attended(socket: UnixStream, child: Child) -> Launcher {
+    fn attended(socket: UnixStream, child: Child, folder: Option<TempDir>) -> Launcher {
         let (orders, ordered) = unbounded_channel();
         let state = Arc::new(Mutex::new(State {
             last: 0,
             waiting: Some(HashMap::new()),
         }));
-        tokio::spawn(attend(socket, child, ordered, state.clone()));
+        let attended = attend(socket, child, ordered, state.clone());
+        tokio::spawn(async {
+            attended.await;
+            // What the launcher left of it.
+            drop(folder);
+        });
         Launcher { orders, state }
     }
 
@@ -153,6 +165,7 @@ impl Launcher {
             started: Some(started),
             ended: Some(ended),
             gone: Some(gone),
+            resized: None,
         })?;
         // Whatever becomes of this future, the process is ended.
         let ending = Ending(id, self);
@@ -202,10 +215,21 @@ impl Process {
         self.launcher.is_alive() && self.ended.try_recv().is_err()
     }
 
-    /// Lets its files come to so many bytes.
-    pub fn disk(&self, bytes: u64) {
+    /// Lets its files come to so many bytes, from when this is done.
+    ///
+    /// # Errors
+    /// In words, why it cannot be.
+    pub async fn disk(&self, bytes: u64) -> Result<(), String> {
         let id = self.id;
+        let (resized, is_resized) = oneshot::channel();
+        if let Some(all) = &mut lock(&self.launcher.state).waiting
+            && let Some(waiting) = all.get_mut(&id)
+        {
+            waiting.resized = Some(resized);
+        }
         self.launcher.order(Order::Disk { id, bytes });
+        let lost = |_| "the launcher has ended".to_owned();
+        is_resized.await.map_err(lost)?
     }
 }
 
@@ -220,16 +244,38 @@ pub fn kill(descriptor: &OwnedFd) {
     let _ = pidfd_send_signal(descriptor, Signal::KILL);
 }
 
+/// Whether this process can look at a descriptor of its own.
+pub fn looks_at(descriptor: &impl AsRawFd) -> bool {
+    about(descriptor).is_some()
+}
+
+fn about(descriptor: &impl AsRawFd) -> Option<String> {
+    let number = descriptor.as_raw_fd();
+    std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()
+}
+
 /// The number of a process, as the server sees it.
 pub fn pid(descriptor: &OwnedFd) -> Option<u32> {
-    let number = descriptor.as_raw_fd();
-    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+    let text = about(descriptor)?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;
     line.trim().parse().ok()
 }
 
 fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A folder for the folders of a launcher's processes, unless each has a file system of its own.
+fn folder(launch: &Launch) -> io::Result<Option<TempDir>> {
+    if launch.isolation == Isolation::Jail {
+        return Ok(None);
+    }
+    let folder = tempfile::Builder::new().prefix("waystation-").tempdir()?;
+    if launch.user.is_some() {
+        // That user must come to what is its own in it.
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711))?;
+    }
+    Ok(Some(folder))
 }
 
 /// Passes orders on and hears news until the launcher or everybody who could order anything is gone.
@@ -288,6 +334,11 @@ fn tell(state: &Mutex<State>, news: News, fds: Vec<OwnedFd>) {
         News::Failed { id, why } => {
             if let Some(started) = all.remove(&id).and_then(|waiting| waiting.started) {
                 let _ = started.send(Err(why));
+            }
+        }
+        News::Resized { id, why } => {
+            if let Some(resized) = all.get_mut(&id).and_then(|waiting| waiting.resized.take()) {
+                let _ = resized.send(why.map_or(Ok(()), Err));
             }
         }
         News::Ended { id, status } => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use engine::field::shown_size;
 use engine::host::Asked;
 use engine::run::{Failure, Reason};
+use sandbox::launch::FILES;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Size};
@@ -18,7 +19,7 @@ pub struct Limits {
     pub memory: u64,
     /// Processes and threads at once.
     pub processes: u64,
-    /// What its files come to, in bytes.
+    /// What its files come to, in bytes; there may be [`FILES`] of them.
     pub disk: u64,
     /// What it writes to its standard output and standard error, in bytes.
     pub output: u64,
@@ -141,7 +142,11 @@ impl Limits {
                 self.processes.to_string(),
                 processes.to_string(),
             ),
-            "disk" => ("disk", shown_size(self.disk), shown_size(*disk)),
+            "disk" => (
+                "disk",
+                format!("{} or {FILES} files", shown_size(self.disk)),
+                shown_size(*disk),
+            ),
             "output" => ("output", shown_size(self.output), shown_size(*output)),
             _ => ("outputs", shown_size(self.result), shown_size(*result)),
         };

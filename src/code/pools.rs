@@ -1,7 +1,6 @@
 //! All pools: one for the code of each account, network and set of packages.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -142,32 +141,18 @@ impl Codes {
             isolation,
             network: key.network,
             user: isolation::user(number),
-            folder: self.folder().await?,
+            folder: None,
             proxy: self.port(isolation, key.network).await?,
             readable,
             writable: Vec::new(),
             disk: self.config.code_disk.bytes(),
             python,
         };
-        let ready = Launcher::start(&self.launcher, &launch).await?;
+        let ready = Launcher::start(&self.launcher, launch).await?;
         for module in &ready.unready {
             tracing::debug!("not imported beforehand: {module}");
         }
         let served = ready.proxy.map(|listener| self.proxy.serve(listener));
         Ok(Arc::new(Pool::new(ready.launcher, served.transpose()?)))
-    }
-
-    /// A new folder for the folders of a launcher's processes, where they have no file system of their own. The
-    /// launcher deletes it.
-    pub(super) async fn folder(&self) -> Result<PathBuf, String> {
-        let words = |error: std::io::Error| format!("there is no folder for it: {error}");
-        let made = self.folder.get_or_try_init(|| async {
-            let mut folder = tempfile::Builder::new();
-            folder.prefix("waystation-").tempdir()
-        });
-        let mut folder = tempfile::Builder::new();
-        let within = made.await.map_err(words)?.path();
-        let folder = folder.prefix("").tempdir_in(within).map_err(words)?;
-        Ok(folder.keep())
     }
 }

@@ -292,10 +292,27 @@ fn objects(text: &str) -> Result<Record, Failure> {
     Ok(outputs.into_iter().collect())
 }
 
-/// The failure of a script that ended with a status that is not 0: the last that it said, and the line of the
-/// program's file that the shell blames.
-pub fn failed(status: i32, said: &str) -> Failure {
+/// How the last words of a script end that met a limit, and the limit.
+const LAST_WORDS: [(&str, &str); 9] = [
+    ("CPU time limit exceeded", "cpu"),
+    ("Cannot allocate memory", "memory"),
+    ("Out of space", "memory"),
+    ("memory exhausted", "memory"),
+    ("Cannot fork", "processes"),
+    ("fork: Resource temporarily unavailable", "processes"),
+    ("File size limit exceeded", "disk"),
+    ("File too large", "disk"),
+    ("No space left on device", "disk"),
+];
+
+/// The failure of a script that ended with a status that is not 0: a limit, or the last that it said, and the
+/// line of the program's file that the shell blames.
+pub fn failed(status: i32, said: &str, limits: &Limits) -> Failure {
     let said = said.trim();
+    let limit = LAST_WORDS.iter().find(|(words, _)| said.ends_with(words));
+    if let Some((_, limit)) = limit {
+        return limits.met(limit);
+    }
     let message = match said {
         "" => format!("the script ended with exit status {status}"),
         said => format!("the script ended with exit status {status}: {said}"),

@@ -2,17 +2,16 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::run::Failure;
 
+use super::disk;
 use super::launcher;
 use super::limits::Limits;
 
 const PAUSE: Duration = Duration::from_millis(250);
-/// The most files that are looked at to see how large a folder is.
-const FILES: usize = 20_000;
 
 /// What the processes of a run use together.
 #[derive(Default)]
@@ -20,6 +19,16 @@ struct Usage {
     memory: u64,
     cpu: Duration,
     processes: u64,
+    pids: Vec<u32>,
+}
+
+/// What was found of a run.
+enum Found {
+    Within,
+    /// More than a limit, which is named.
+    Over(&'static str),
+    /// The code keeps from being looked at.
+    Hidden,
 }
 
 /// Watches a process and all below it, and comes back when they meet a limit. `folder` is where
@@ -32,32 +41,55 @@ pub async fn watch(descriptor: &OwnedFd, limits: &Limits, folder: &Path) -> Fail
     // In a jail the folder is a file system of its own, which grows no further.
     let held = folder.parent().filter(|held| *held != Path::new("/"));
     loop {
-        let usage = Usage::of(pid);
-        let met = [
-            (usage.memory > limits.memory, "memory"),
-            (usage.cpu > limits.cpu, "cpu"),
-            (usage.processes > limits.processes, "processes"),
-            (held.is_some_and(|held| size(held) > limits.disk), "disk"),
-        ];
-        if let Some((_, name)) = met.into_iter().find(|(met, _)| *met) {
-            return limits.met(name);
+        let (limits_then, held) = (limits.clone(), held.map(Path::to_owned));
+        let looked = tokio::task::spawn_blocking(move || look(pid, &limits_then, held)).await;
+        match looked.unwrap_or(Found::Within) {
+            Found::Within => {}
+            Found::Over(name) => return limits.met(name),
+            Found::Hidden => {
+                let message = "the code hides a folder or a process from the server, which so cannot see what it uses";
+                return Failure::new(message);
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
+fn look(pid: u32, limits: &Limits, held: Option<PathBuf>) -> Found {
+    let usage = Usage::of(pid, limits.processes);
+    let met = [
+        (usage.memory > limits.memory, "memory"),
+        (usage.cpu > limits.cpu, "cpu"),
+        (usage.processes > limits.processes, "processes"),
+    ];
+    if let Some((_, name)) = met.into_iter().find(|(met, _)| *met) {
+        return Found::Over(name);
+    }
+    match held.map(|held| disk::is_within(&held, &usage.pids, limits.disk)) {
+        None | Some(Ok(true)) => Found::Within,
+        Some(Ok(false)) => Found::Over("disk"),
+        Some(Err(disk::Hidden)) => Found::Hidden,
+    }
+}
+
 impl Usage {
-    fn of(root: u32) -> Usage {
+    /// What is used by a process and all below it, as far as that is needed to know that there are too many.
+    fn of(root: u32, processes: u64) -> Usage {
         let mut usage = Usage::default();
         let mut pids = vec![root];
         while let Some(pid) = pids.pop() {
-            usage.add(pid, pid == root);
+            if usage.add(pid).is_some() {
+                usage.pids.push(pid);
+            }
+            if usage.processes > processes {
+                break;
+            }
             pids.extend(children(pid));
         }
         usage
     }
 
-    fn add(&mut self, pid: u32, root: bool) -> Option<()> {
+    fn add(&mut self, pid: u32) -> Option<()> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let field = |name: &str| -> u64 {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -73,14 +105,9 @@ impl Usage {
             .skip(1)
             .filter_map(|number| number.parse().ok())
             .collect();
-        // Its own time; of the first process also that of its children that have ended.
-        let own = numbers.get(10..12)?.iter().sum::<u64>();
-        let ended = if root {
-            numbers.get(12..14)?.iter().sum()
-        } else {
-            0
-        };
-        self.cpu += Duration::from_millis((own + ended) * 10);
+        // Its own time, and that of its children that have ended and were waited for.
+        let ticks = numbers.get(10..14)?.iter().sum::<u64>();
+        self.cpu += Duration::from_millis(ticks * 10);
         Some(())
     }
 }
@@ -96,26 +123,4 @@ fn children(pid: u32) -> Vec<u32> {
         pids.collect::<Vec<_>>()
     });
     pids.collect()
-}
-
-/// What the files in a folder take on the disk, in bytes.
-fn size(folder: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let (mut bytes, mut seen) = (0, 0);
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let Ok(metadata) = entry.metadata() else {
-                continue;
-            };
-            seen += 1;
-            bytes += metadata.blocks() * 512;
-            match metadata.is_dir() && seen < FILES {
-                true => folders.push(entry.path()),
-                false => {}
-            }
-        }
-    }
-    // So many files are taken for too many bytes.
-    if seen < FILES { bytes } else { u64::MAX }
 }

@@ -8,6 +8,7 @@ pub mod outside;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -162,6 +163,12 @@ pub fn write(folder: &Path, name: &str, text: &str) {
 /// The real binary in a folder of its own.
 pub struct TestCommand {
     pub folder: TempDir,
+    /// Where the binary is.
+    pub program: PathBuf,
+    /// The user whom it runs as, and the group, where that is another one.
+    pub user: Option<u32>,
+    /// What else is in its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 /// What came of a command.
@@ -177,12 +184,15 @@ impl TestCommand {
     pub fn new(files: &[(&str, &str)]) -> TestCommand {
         TestCommand {
             folder: folder(files),
+            program: env!("CARGO_BIN_EXE_waystation").into(),
+            user: None,
+            environment: Vec::new(),
         }
     }
 
     /// The binary with arguments, about to run in the folder, its environment clean but for the path.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_waystation"));
+        let mut command = Command::new(&self.program);
         command
             .args(args)
             .current_dir(self.folder.path())
@@ -190,7 +200,11 @@ impl TestCommand {
             .stdin(Stdio::null());
         command
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("TZ", "UTC");
+            .env("TZ", "UTC")
+            .envs(self.environment.iter().cloned());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
     }
 

@@ -5,10 +5,12 @@
 
 mod calls;
 mod child;
+mod ending;
 mod files;
 mod folder;
 mod jail;
 mod processes;
+mod removal;
 mod system;
 
 use std::collections::HashMap;
@@ -18,11 +20,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, pidfd_send_signal,
-    waitid,
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use self::calls::{Calls, Filters, Sockets};
@@ -34,7 +33,14 @@ use crate::isolation::{Isolation, Network};
 use crate::message::{Launch, News, Order, Python, Work};
 use crate::wire;
 
+pub use self::folder::FILES;
 pub use self::jail::PROXY_PORT;
+
+/// How soon leftovers are hunted again that could not be ended.
+const AGAIN: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 5_000_000,
+};
 
 const PARENT: &str = include_str!("launch/parent.py");
 
@@ -81,6 +87,8 @@ struct Launcher<'w> {
     covered: Vec<PathBuf>,
     parent: Option<Parent>,
     processes: HashMap<u64, Process>,
+    /// Those that have ended, until nothing is left of what they started.
+    ending: Vec<(u64, Option<Folder>)>,
 }
 
 /// The Python that stands ready.
@@ -169,7 +177,7 @@ impl<'w> Launcher<'w> {
         };
         let folders = match launch.isolation {
             Isolation::Jail => PathBuf::from(jail::RUNS),
-            _ => launch.folder.clone(),
+            _ => launch.folder.clone().ok_or("no folder is named")?,
         };
         let port = match (launch.isolation, launch.network) {
             (Isolation::Jail, _) | (_, Network::Host) => None,
@@ -186,6 +194,7 @@ impl<'w> Launcher<'w> {
             launch,
             parent: None,
             processes: HashMap::new(),
+            ending: Vec::new(),
         };
         let mut unready = Vec::new();
         if let Some(python) = launcher.launch.python.clone() {
@@ -238,7 +247,7 @@ impl<'w> Launcher<'w> {
         drop(theirs);
         let setup = self.setup(python).map_err(words)?;
         wire::send(&ours, &setup, &[]).map_err(words)?;
-        let Ok(Some((Word::Ready { ready }, _))) = wire::receive::<Word>(&ours) else {
+        let Some(Word::Ready { ready }) = self.first_word(&ours) else {
             let _ = kill_process(pid, Signal::KILL);
             return Err(format!("Python does not start: {}", last_words(said)));
         };
@@ -248,6 +257,15 @@ impl<'w> Launcher<'w> {
             asked: HashMap::new(),
         };
         Ok((parent, ready))
+    }
+
+    /// What the Python says first; nothing where it ends before, or the server does.
+    fn first_word(&self, python: &OwnedFd) -> Option<Word> {
+        let mut fds = [&self.server, python].map(|fd| PollFd::new(fd, PollFlags::IN));
+        while poll(&mut fds, None) == Err(rustix::io::Errno::INTR) {}
+        let said = !fds[1].revents().is_empty();
+        let word = said.then(|| wire::receive(python).ok().flatten()).flatten();
+        word.map(|(word, _)| word)
     }
 
     fn setup<'a>(&'a self, python: &'a Python) -> io::Result<Setup<'a>> {
@@ -273,6 +291,7 @@ impl<'w> Launcher<'w> {
             for id in ended {
                 self.ended(id)?;
             }
+            self.tidy()?;
             if from_parent {
                 self.listen()?;
             }
@@ -303,7 +322,8 @@ impl<'w> Launcher<'w> {
         if let Some(parent) = &self.parent {
             fds.push(PollFd::new(&parent.socket, PollFlags::IN));
         }
-        match poll(&mut fds, None) {
+        let soon = (!self.ending.is_empty()).then_some(&AGAIN);
+        match poll(&mut fds, soon) {
             Err(rustix::io::Errno::INTR) => return Ok((false, false, Vec::new())),
             other => other?,
         };
@@ -325,9 +345,14 @@ impl<'w> Launcher<'w> {
             Order::Disk { id, bytes } => {
                 let process = self.processes.get(&id);
                 let folder = process.and_then(|process| process.folder.as_ref());
-                folder.map_or(Ok(()), |folder| folder.resize(bytes))
+                let resized = folder.map_or(Ok(()), |folder| folder.resize(bytes));
+                let why = resized.err().map(|error| error.to_string());
+                wire::send(&self.server, &News::Resized { id, why }, &[])
             }
-            Order::End { id } => self.end(id),
+            Order::End { id } => {
+                self.end(id);
+                self.tidy()
+            }
         }
     }
 
@@ -396,10 +421,13 @@ impl<'w> Launcher<'w> {
                 match child_of(parent, pid) {
                     Ok((pid, descriptor)) => {
                         self.started(id, pid, descriptor, Some(folder), false)?;
-                        if wanted { Ok(()) } else { self.end(id) }
+                        if !wanted {
+                            self.end(id);
+                        }
+                        Ok(())
                     }
                     Err(error) => {
-                        folder.delete()?;
+                        self.ending.push((id, Some(folder)));
                         self.failed(id, &error)
                     }
                 }
@@ -431,9 +459,13 @@ impl<'w> Launcher<'w> {
             false => Some(self.folder(id)?),
         };
         self.give(&fds);
-        let pid = match system::fork(0)? {
-            Forked::Parent(pid) => pid,
-            Forked::Child => self.work(worker, folder.as_ref(), fds),
+        let pid = match system::fork(0) {
+            Ok(Forked::Parent(pid)) => pid,
+            Ok(Forked::Child) => self.work(worker, folder.as_ref(), fds),
+            Err(error) => {
+                self.ending.push((id, folder));
+                return Err(error);
+            }
         };
         let descriptor = pidfd_open(pid, PidfdFlags::empty())?;
         self.started(id, pid, descriptor, folder, true)
@@ -488,81 +520,6 @@ impl<'w> Launcher<'w> {
             },
         );
         Ok(())
-    }
-
-    /// Takes note of the end of a process of ours, or of one that is to be cleaned up.
-    fn ended(&mut self, id: u64) -> io::Result<()> {
-        let Some(process) = self.processes.get_mut(&id) else {
-            return Ok(());
-        };
-        if process.own {
-            let of = WaitId::PidFd(process.descriptor.as_fd());
-            let status = waitid(of, WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
-            let status = status.ok().flatten().map_or(0, |status| {
-                let exited = status.exit_status().map(|code| code << 8);
-                exited.or(status.terminating_signal()).unwrap_or(0)
-            });
-            wire::send(&self.server, &News::Ended { id, status }, &[])?;
-        }
-        match process.state {
-            State::Ending => self.clean(id),
-            _ => {
-                process.state = State::Ended;
-                Ok(())
-            }
-        }
-    }
-
-    fn end(&mut self, id: u64) -> io::Result<()> {
-        let Some(process) = self.processes.get_mut(&id) else {
-            let asked = self
-                .parent
-                .as_mut()
-                .and_then(|parent| parent.asked.get_mut(&id));
-            if let Some((_, wanted)) = asked {
-                *wanted = false;
-            }
-            return Ok(());
-        };
-        match process.state {
-            State::Ended => self.clean(id),
-            State::Ending => Ok(()),
-            State::Running => {
-                let _ = pidfd_send_signal(&process.descriptor, Signal::KILL);
-                process.state = State::Ending;
-                Ok(())
-            }
-        }
-    }
-
-    /// Ends what a process left behind, and deletes its files.
-    fn clean(&mut self, id: u64) -> io::Result<()> {
-        let Some(process) = self.processes.remove(&id) else {
-            return Ok(());
-        };
-        let own = self.processes.values().filter(|process| process.own);
-        let parent = self.parent.iter().map(|parent| parent.pid);
-        let known: Vec<Pid> = own.map(|process| process.pid).chain(parent).collect();
-        processes::sweep(&known);
-        if let Some(folder) = process.folder {
-            let _ = folder.delete();
-        }
-        wire::send(&self.server, &News::Gone { id }, &[])
-    }
-
-    /// Ends everything. In a jail the end of the launcher is the end of all.
-    fn leave(&mut self) {
-        processes::sweep(&[]);
-        for (_, process) in self.processes.drain() {
-            if let Some(folder) = process.folder {
-                let _ = folder.delete();
-            }
-        }
-        if self.launch.isolation != Isolation::Jail {
-            let _ = std::fs::remove_dir(&self.folders);
-            // And the one of all launchers, if this was the last of a server that is gone.
-            let _ = self.folders.parent().map(std::fs::remove_dir);
-        }
     }
 }
 

@@ -15,8 +15,8 @@ pub struct Launch {
     pub network: Network,
     /// The user that code runs as; needed where the launcher is root, which code never is.
     pub user: Option<u32>,
-    /// Below a jail: the folder in which every run gets one of its own.
-    pub folder: PathBuf,
+    /// Below a jail: the folder in which every run gets one of its own. The launcher deletes it.
+    pub folder: Option<PathBuf>,
     /// Below a jail: the port on loopback that leads to the proxy.
     pub proxy: Option<u16>,
     /// The folders that code may read besides the system's own.
@@ -102,6 +102,13 @@ pub enum News {
         id: u64,
         /// What failed.
         why: String,
+    },
+    /// How many bytes the files of a process may come to is as was asked for, or why it is not.
+    Resized {
+        /// The process.
+        id: u64,
+        /// What failed.
+        why: Option<String>,
     },
     /// A process has ended.
     Ended {

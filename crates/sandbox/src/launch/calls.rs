@@ -38,7 +38,8 @@ pub struct Filters(Vec<BpfProgram>);
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Calls that have no place in code.
+/// Calls that have no place in code: they serve to gain rights, reach what often had holes, or keep memory that
+/// belongs to no process and that nothing counts.
 const REFUSED: &[libc::c_long] = &[
     libc::SYS_acct,
     libc::SYS_add_key,
@@ -64,9 +65,13 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_kexec_load,
     libc::SYS_keyctl,
     libc::SYS_lookup_dcookie,
+    libc::SYS_memfd_create,
+    libc::SYS_memfd_secret,
     libc::SYS_mount_setattr,
     libc::SYS_move_mount,
     libc::SYS_move_pages,
+    libc::SYS_mq_open,
+    libc::SYS_msgget,
     libc::SYS_name_to_handle_at,
     libc::SYS_nfsservctl,
     libc::SYS_open_by_handle_at,
@@ -85,8 +90,10 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_request_key,
     libc::SYS_setdomainname,
     libc::SYS_sethostname,
+    libc::SYS_semget,
     libc::SYS_setns,
     libc::SYS_settimeofday,
+    libc::SYS_shmget,
     libc::SYS_swapoff,
     libc::SYS_swapon,
     libc::SYS_syslog,
@@ -245,6 +252,12 @@ fn last_refused() -> Rules {
         .collect()
 }
 
+/// That a process no longer takes over what its children leave behind: then they would count for nobody.
+fn disowning() -> io::Result<SeccompRule> {
+    let subreaper = libc::PR_SET_CHILD_SUBREAPER as u64;
+    rule(&[(0, SeccompCmpOp::Eq, subreaper), (1, SeccompCmpOp::Eq, 0)])
+}
+
 fn refused(sockets: Sockets) -> io::Result<Rules> {
     let always = REFUSED.iter().chain(REFUSED_HERE);
     let mut rules: Rules = always.map(|call| (*call, Vec::new())).collect();
@@ -258,6 +271,7 @@ fn refused(sockets: Sockets) -> io::Result<Rules> {
     );
     rules.insert(libc::SYS_socket, refused_sockets(sockets)?);
     // Of other processes of the same user, Landlock keeps these two from nothing.
+    rules.insert(libc::SYS_prctl, vec![disowning()?]);
     let other = |argument| rule(&[(argument, SeccompCmpOp::Ne, 0)]);
     rules.insert(libc::SYS_prlimit64, vec![other(0)?]);
     rules.insert(libc::SYS_setpriority, vec![other(1)?]);

@@ -120,15 +120,21 @@ pub fn stand_ready(walls: &Walls<'_>, folders: &Path, fds: Vec<OwnedFd>) -> io::
     }
 }
 
+/// How many descriptors a process may have open: what they hold in the kernel counts for nobody.
+const DESCRIPTORS: u64 = 1024;
+
 /// What every new process does first.
 fn start() -> io::Result<()> {
     system::plain_signals();
     setsid()?;
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    Ok(setrlimit(Resource::Core, none)?)
+    for (resource, most) in [(Resource::Core, 0), (Resource::Nofile, DESCRIPTORS)] {
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        setrlimit(resource, limit)?;
+    }
+    Ok(())
 }
 
 /// Gives up all rights but `kept`, which outlives the start of a program.

@@ -11,11 +11,11 @@ use rustix::mount::{
     mount_change, mount_remount, unmount,
 };
 
-use super::jail;
+use super::{jail, removal};
 use crate::message::Launch;
 
 /// How many files and folders a process may have in its folder.
-const FILES: u32 = 4096;
+pub const FILES: u32 = 4096;
 
 /// The folder of a process. In a jail it is a file system of its own, as large as it may grow.
 pub struct Folder {
@@ -142,10 +142,7 @@ impl Folder {
             unmount(&self.path, UnmountFlags::DETACH)?;
             return fs::remove_dir(&self.path);
         }
-        fs::remove_dir_all(&self.path).or_else(|_| {
-            open_up(&self.path);
-            fs::remove_dir_all(&self.path)
-        })
+        removal::delete(&self.path)
     }
 }
 
@@ -165,14 +162,4 @@ pub fn covered(launch: &Launch) -> Vec<PathBuf> {
 
 fn options(bytes: u64) -> CString {
     CString::new(format!("size={bytes},nr_inodes={FILES},mode=755")).unwrap_or_default()
-}
-
-/// Makes folders that nobody may look into so that they can be deleted. Links are not followed.
-fn open_up(path: &Path) {
-    let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
-        }
-    }
 }

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
 /// How long leftovers are hunted before the launcher turns to other work.
-const HUNT: Duration = Duration::from_millis(500);
+const HUNT: Duration = Duration::from_millis(50);
+/// How often what came to this process is killed before everything below it is held still.
+const ROUNDS: u32 = 16;
 
 /// Ends every child of this process that is not known, and all of theirs: what a process leaves behind comes
 /// to the launcher. Gives whether none is left.
 pub fn sweep(known: &[Pid]) -> bool {
     let until = Instant::now() + HUNT;
-    loop {
+    for round in 0.. {
         let unknown: Vec<Pid> = children()
             .into_iter()
             .filter(|pid| !known.contains(pid))
@@ -20,19 +22,26 @@ pub fn sweep(known: &[Pid]) -> bool {
         if unknown.is_empty() {
             return true;
         }
-        // First nothing goes on, so that nothing new is made behind our back.
-        for signal in [Signal::STOP, Signal::KILL] {
-            for pid in with_descendants(&unknown) {
-                let _ = kill_process(pid, signal);
-            }
+        // A process that forks and ends at once is met only by being quick; many that fork without end only
+        // by being held still before any is killed.
+        if round % ROUNDS == ROUNDS - 1 {
+            signal(&with_descendants(&unknown), Signal::STOP);
         }
+        signal(&unknown, Signal::KILL);
         for pid in unknown {
             let _ = waitpid(Some(pid), WaitOptions::NOHANG);
         }
         if Instant::now() > until {
-            return false;
+            break;
         }
-        std::thread::sleep(Duration::from_micros(200));
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    false
+}
+
+fn signal(pids: &[Pid], signal: Signal) {
+    for pid in pids {
+        let _ = kill_process(*pid, signal);
     }
 }
 
