@@ -45,7 +45,6 @@ struct State {
 struct Waiting {
     started: Option<oneshot::Sender<Result<(OwnedFd, PathBuf), String>>>,
     ended: Option<oneshot::Sender<i32>>,
-    gone: Option<oneshot::Sender<()>>,
     resized: Option<oneshot::Sender<Result<(), String>>>,
 }
 
@@ -65,8 +64,6 @@ pub struct Process {
     pub folder: PathBuf,
     /// Its status, when it has ended.
     pub ended: oneshot::Receiver<i32>,
-    /// Told when it is gone, with all that it started.
-    pub gone: Option<oneshot::Receiver<()>>,
 }
 
 /// What a new launcher says of itself.
@@ -160,11 +157,9 @@ impl Launcher {
         };
         let (started, has_started) = oneshot::channel();
         let (ended, has_ended) = oneshot::channel();
-        let (gone, is_gone) = oneshot::channel();
         let id = self.expect(Waiting {
             started: Some(started),
             ended: Some(ended),
-            gone: Some(gone),
             resized: None,
         })?;
         // Whatever becomes of this future, the process is ended.
@@ -182,7 +177,6 @@ impl Launcher {
             extra,
             folder,
             ended: has_ended,
-            gone: Some(is_gone),
         })
     }
 
@@ -347,9 +341,7 @@ fn tell(state: &Mutex<State>, news: News, fds: Vec<OwnedFd>) {
             }
         }
         News::Gone { id } => {
-            if let Some(gone) = all.remove(&id).and_then(|waiting| waiting.gone) {
-                let _ = gone.send(());
-            }
+            all.remove(&id);
         }
         News::Ready { .. } | News::Refused { .. } => {}
     }

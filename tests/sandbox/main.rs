@@ -5,7 +5,6 @@
 
 mod bounds;
 mod escape;
-mod many;
 mod processes;
 #[path = "../support/mod.rs"]
 mod support;

@@ -221,9 +221,29 @@ impl World {
         }
     }
 
-    /// The folder in which launchers make theirs.
-    pub fn scratch(&self) -> PathBuf {
-        self.command.folder.path().join("scratch")
+    /// Has a program run, and does not wait for it.
+    pub fn begin(&self, program: usize) {
+        let target = format!("/api?api_key={KEY}&program_id={program}&run_async=True");
+        let answer = self.server.raw(format!("POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+
+    /// What the folders hold that launchers made for the folders of runs that are over.
+    pub fn runs(&self) -> Vec<PathBuf> {
+        let in_folder = |folder: &Path| -> Vec<PathBuf> {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).collect()
+        };
+        let launchers = in_folder(&self.command.folder.path().join("scratch"));
+        let runs = launchers.iter().flat_map(|folder| in_folder(folder));
+        // Those that stand ready have written nothing.
+        let used = runs.filter(|run| in_folder(run).iter().any(|place| !in_folder(place).is_empty()));
+        used.collect()
+    }
+
+    /// Whether the server still answers as it did at first.
+    pub fn is_well(&self) -> bool {
+        self.server.raw("GET /api HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").starts_with("HTTP/1.1 401 ")
     }
 
     pub fn pid(&self) -> u32 {
