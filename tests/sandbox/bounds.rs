@@ -1,7 +1,6 @@
 //! What code may use is bounded, and what it leaves behind goes: every way of using too much ends with the limit
 //! that it met, and nothing of it is left.
 
-use std::fs;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -237,9 +236,9 @@ for place in ('.', '/tmp' if os.path.isdir('/job') else os.environ['TMPDIR']):
 fn nothing_is_left_behind(place: (Isolation, User)) {
     let mark = format!("stray{}", std::process::id());
     let rows: Vec<Row> = [STRAYS, PLANTED].concat();
-    let programs: Vec<_> = rows.iter().zip(1..);
-    let programs: Vec<(String, String)> = programs
-        .into_iter()
+    let programs: Vec<(String, String)> = rows
+        .iter()
+        .zip(1..)
         .map(|((kind, code, _), id)| program(id, kind, &code.replace("MARK", &mark), "timeout: 20s"))
         .collect();
     let world = World::new(place, &borrowed(&programs), &[]);
