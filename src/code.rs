@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::field::shown_size;
 use engine::host::{Boxed, Code, Language, Logger, Stream};
 use engine::json;
 use engine::run::{Failure, Reason};
@@ -471,7 +472,18 @@ fn ended_by(status: Option<i32>, limits: &Limits) -> Failure {
             "the process of the code was killed, as happens when the machine is out of memory";
         return Failure::new(message).because(Reason::Limit);
     }
-    Failure::new(format!(
-        "the process of the code was killed by signal {signal}"
-    ))
+    let crashes = [
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::ABORT, "SIGABRT"),
+    ];
+    let message = match crashes.into_iter().find(|(which, _)| is(*which)) {
+        Some((_, name)) => format!(
+            "the process of the code crashed with {name}, as happens by a fault in a library or for want of memory: \
+             its limit is {}",
+            shown_size(limits.memory)
+        ),
+        None => format!("the process of the code was killed by signal {signal}"),
+    };
+    Failure::new(message)
 }

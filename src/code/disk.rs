@@ -91,7 +91,10 @@ impl Sum {
 /// Whether of a process nothing but its end is left, which hides itself.
 fn has_ended(pid: u32) -> bool {
     let memory = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    memory.split(' ').next().is_none_or(|pages| matches!(pages, "" | "0"))
+    memory
+        .split(' ')
+        .next()
+        .is_none_or(|pages| matches!(pages, "" | "0"))
 }
 
 /// What was seen; nothing where it is gone meanwhile.

@@ -16,6 +16,9 @@ use crate::egress::fetch::{self, Client, Redirect};
 /// What the worker is called.
 pub const JAVASCRIPT: &str = "javascript";
 
+/// How much later than the server the engine ends the code: so it is the server that says why.
+const LATER: Duration = Duration::from_secs(1);
+
 /// What the process of a step is told.
 #[derive(Serialize)]
 struct Request<'a> {
@@ -24,6 +27,7 @@ struct Request<'a> {
     line: usize,
     inputs: &'a Record,
     time_ms: u64,
+    cpu_ms: u64,
     memory: u64,
     output: u64,
     result: u64,
@@ -37,13 +41,18 @@ pub fn request(code: &Code<'_>, limits: &Limits, time: Duration, fetch: bool) ->
         file: code.file,
         line: code.line,
         inputs: &code.inputs,
-        time_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        time_ms: milliseconds(time.saturating_add(LATER)),
+        cpu_ms: milliseconds(limits.cpu),
         memory: limits.memory,
         output: limits.output,
         result: limits.result,
         fetch,
     };
     serde_json::to_vec(&request).unwrap_or_default()
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Runs JavaScript: the engine stands before anything is known of the code.

@@ -84,7 +84,8 @@ impl Launcher {
     /// In words, why they do not.
     pub async fn start(program: &Path, mut launch: Launch) -> Result<Ready, String> {
         let words = |error: io::Error| format!("a launcher cannot be started: {error}");
-        let folder = folder(&launch).map_err(|error| format!("there is no folder for it: {error}"))?;
+        let folder =
+            folder(&launch).map_err(|error| format!("there is no folder for it: {error}"))?;
         launch.folder = folder.as_ref().map(|folder| folder.path().to_owned());
         let (ours, theirs) = wire::pair().map_err(words)?;
         rustix::io::ioctl_fionbio(&ours, true).map_err(|error| words(error.into()))?;

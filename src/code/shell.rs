@@ -293,7 +293,7 @@ fn objects(text: &str) -> Result<Record, Failure> {
 }
 
 /// How the last words of a script end that met a limit, and the limit.
-const LAST_WORDS: [(&str, &str); 9] = [
+const LAST_WORDS: [(&str, &str); 10] = [
     ("CPU time limit exceeded", "cpu"),
     ("Cannot allocate memory", "memory"),
     ("Out of space", "memory"),
@@ -303,6 +303,8 @@ const LAST_WORDS: [(&str, &str); 9] = [
     ("File size limit exceeded", "disk"),
     ("File too large", "disk"),
     ("No space left on device", "disk"),
+    // What `dash` says of all of them.
+    (": I/O error", "disk"),
 ];
 
 /// The failure of a script that ended with a status that is not 0: a limit, or the last that it said, and the

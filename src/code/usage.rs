@@ -58,9 +58,10 @@ pub async fn watch(descriptor: &OwnedFd, limits: &Limits, folder: &Path) -> Fail
 fn look(pid: u32, limits: &Limits, held: Option<PathBuf>) -> Found {
     let usage = Usage::of(pid, limits.processes);
     let met = [
+        // Where there are many of them, the rest of what they use comes of that.
+        (usage.processes > limits.processes, "processes"),
         (usage.memory > limits.memory, "memory"),
         (usage.cpu > limits.cpu, "cpu"),
-        (usage.processes > limits.processes, "processes"),
     ];
     if let Some((_, name)) = met.into_iter().find(|(met, _)| *met) {
         return Found::Over(name);

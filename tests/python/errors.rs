@@ -36,7 +36,8 @@ async fn what_goes_wrong_is_told() {
         ),
         (
             "import os\nos.abort()",
-            "the process of the code was killed by signal 6",
+            "the process of the code crashed with SIGABRT, as happens by a fault in a library or for want of memory: its \
+             limit is 512MB",
         ),
         (
             "raise KeyboardInterrupt",

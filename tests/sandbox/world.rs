@@ -90,7 +90,14 @@ pub fn say(text: &str) {
 
 fn has_namespaces(user: User) -> bool {
     let arguments = [
-        "--user", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--mount-proc", "true",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "--net",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "true",
     ];
     let output = command(Path::new("unshare"), user).args(arguments).output();
     output.is_ok_and(|output| output.status.success())
@@ -98,7 +105,9 @@ fn has_namespaces(user: User) -> bool {
 
 fn has_landlock(user: User) -> bool {
     let version = "import ctypes; print(ctypes.CDLL(None).syscall(444, None, 0, 1))";
-    let output = command(python(user), user).args(["-I", "-c", version]).output();
+    let output = command(python(user), user)
+        .args(["-I", "-c", version])
+        .output();
     let text = String::from_utf8(output.unwrap().stdout).unwrap();
     text.trim().parse::<i32>().unwrap() > 0
 }
@@ -129,11 +138,13 @@ pub fn python(user: User) -> &'static Path {
         let folders = ["/usr/bin", "/usr/local/bin"].map(PathBuf::from);
         let folders = folders.into_iter().chain(std::env::split_paths(&path));
         let ask = "import sys; assert sys.version_info >= (3, 9); print(sys.executable)";
-        let found = folders.map(|folder| folder.join("python3")).find_map(|path| {
-            let output = command(&path, user).args(["-I", "-c", ask]).output().ok()?;
-            let text = String::from_utf8(output.stdout).ok()?;
-            output.status.success().then(|| PathBuf::from(text.trim()))
-        });
+        let found = folders
+            .map(|folder| folder.join("python3"))
+            .find_map(|path| {
+                let output = command(&path, user).args(["-I", "-c", ask]).output().ok()?;
+                let text = String::from_utf8(output.stdout).ok()?;
+                output.status.success().then(|| PathBuf::from(text.trim()))
+            });
         let found = found.expect("a Python 3.9 or newer that every user can run");
         say(&format!("code runs in {}", found.display()));
         found
@@ -165,7 +176,12 @@ impl World {
         command.user = user.id();
         open_to(command.folder.path(), user);
         command.program = reachable(&command, user);
-        let isolation_flags = ["--sandbox", isolation.name(), "--sandbox-minimum", isolation.name()];
+        let isolation_flags = [
+            "--sandbox",
+            isolation.name(),
+            "--sandbox-minimum",
+            isolation.name(),
+        ];
         let python = ["--python", python(user).to_str().unwrap()];
         // What comes later counts.
         let later = |name: &str| flags.contains(&name);
@@ -190,8 +206,12 @@ impl World {
             "POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         ));
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
-        let run = head.lines().find_map(|line| line.strip_prefix("waystation-run: "));
+        let (head, body) = answer
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("{answer:?}"));
+        let run = head
+            .lines()
+            .find_map(|line| line.strip_prefix("waystation-run: "));
         Called {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             body: body.to_owned(),
@@ -200,31 +220,29 @@ impl World {
         }
     }
 
-    /// The log of a run: the stream and the text of every line.
+    /// The log of a run that has ended: the stream and the text of every line.
     pub fn log(&self, run: &str) -> Vec<(String, String)> {
         let path = self.command.folder.path().join("data").join(RECORD);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let store = Sqlite::read_only(&path).unwrap();
-        let mut lines = Vec::new();
-        let (mut from, run) = (0, run.parse().unwrap());
-        loop {
-            let page = runtime.block_on(store.log(run, from)).unwrap();
-            if page.text.is_empty() {
-                return lines;
-            }
-            for line in page.text.lines() {
-                let line: serde_json::Value = serde_json::from_str(line).unwrap();
-                let text = |name: &str| line[name].as_str().unwrap().to_owned();
-                lines.push((text("stream"), text("text")));
-            }
-            from = page.next;
-        }
+        let page = runtime
+            .block_on(store.log(run.parse().unwrap(), 0))
+            .unwrap();
+        assert!(page.ended, "the run goes on");
+        let line = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| line[name].as_str().unwrap().to_owned();
+            (text("stream"), text("text"))
+        };
+        page.text.lines().map(line).collect()
     }
 
     /// Has a program run, and does not wait for it.
     pub fn begin(&self, program: usize) {
         let target = format!("/api?api_key={KEY}&program_id={program}&run_async=True");
-        let answer = self.server.raw(format!("POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
+        let answer = self.server.raw(format!(
+            "POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        ));
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 
@@ -237,13 +255,19 @@ impl World {
         let launchers = in_folder(&self.command.folder.path().join("scratch"));
         let runs = launchers.iter().flat_map(|folder| in_folder(folder));
         // Those that stand ready have written nothing.
-        let used = runs.filter(|run| in_folder(run).iter().any(|place| !in_folder(place).is_empty()));
+        let used = runs.filter(|run| {
+            in_folder(run)
+                .iter()
+                .any(|place| !in_folder(place).is_empty())
+        });
         used.collect()
     }
 
     /// Whether the server still answers as it did at first.
     pub fn is_well(&self) -> bool {
-        self.server.raw("GET /api HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").starts_with("HTTP/1.1 401 ")
+        self.server
+            .raw("GET /api HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .starts_with("HTTP/1.1 401 ")
     }
 
     pub fn pid(&self) -> u32 {
@@ -254,7 +278,9 @@ impl World {
 /// Makes a folder one that a user owns, and that the users of code can come through.
 fn open_to(folder: &Path, user: User) {
     fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     for path in entries.chain([folder.to_owned()]) {
         if let Some(id) = user.id() {
             chown(path, Some(id), Some(id)).unwrap();
@@ -290,8 +316,14 @@ pub fn python_beside(file: &Path, name: &str, user: User) -> TempDir {
 
 /// A program of one step.
 pub fn program(id: usize, kind: &str, code: &str, settings: &str) -> (String, String) {
-    let indented: String = code.lines().map(|line| format!("          {line}\n")).collect();
-    let settings: String = settings.lines().map(|line| format!("        {line}\n")).collect();
+    let indented: String = code
+        .lines()
+        .map(|line| format!("          {line}\n"))
+        .collect();
+    let settings: String = settings
+        .lines()
+        .map(|line| format!("        {line}\n"))
+        .collect();
     let text = format!(
         "id: {id}\nname: P{id}\nfunctions:\n  Main:\n    triggers: [webhook: {{outputs: {{Given: ''}}}}]\n    \
          steps:\n      - {kind}: |\n{indented}{settings}"

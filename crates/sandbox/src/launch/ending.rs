@@ -21,6 +21,7 @@ impl Launcher<'_> {
             return Ok(());
         };
         if process.own {
+            processes::end_group(process.pid);
             let of = WaitId::PidFd(process.descriptor.as_fd());
             let status = waitid(of, WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
             let status = status.ok().flatten().map_or(0, |status| {
@@ -52,6 +53,8 @@ impl Launcher<'_> {
             State::Ending => {}
             State::Running => {
                 let _ = pidfd_send_signal(&process.descriptor, Signal::KILL);
+                // Whoever waits for it does the same, but in its own time.
+                processes::end_group(process.pid);
                 process.state = State::Ending;
             }
         }
@@ -92,7 +95,10 @@ impl Launcher<'_> {
         }
         let until = Instant::now() + LAST_HUNT;
         while !processes::sweep(&[]) && Instant::now() < until {}
-        let asked = self.parent.iter_mut().flat_map(|parent| parent.asked.drain());
+        let asked = self
+            .parent
+            .iter_mut()
+            .flat_map(|parent| parent.asked.drain());
         let asked = asked.map(|(_, (folder, _))| Some(folder));
         let running = self.processes.drain().map(|(_, process)| process.folder);
         let ending = self.ending.drain(..).map(|(_, folder)| folder);

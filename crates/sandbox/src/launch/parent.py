@@ -134,11 +134,18 @@ def child(order, fds):
 def reap():
     while True:
         try:
-            pid, status, _ = os.wait4(-1, os.WNOHANG)
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return
-        if not pid:
+        if not ended:
             return
+        pid = ended.si_pid
+        try:
+            # Until it is waited for, its number means its group and no other.
+            os.killpg(pid, signal.SIGKILL)
+        except OSError:
+            pass
+        _, status = os.waitpid(pid, 0)
         send({"ended": pid, "status": status})
 
 

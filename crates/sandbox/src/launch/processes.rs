@@ -1,9 +1,13 @@
 //! The processes below the launcher: looking at them, and ending those that nobody knows.
 
+use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
+    pidfd_send_signal, waitpid,
+};
 
 /// How long leftovers are hunted before the launcher turns to other work.
 const HUNT: Duration = Duration::from_millis(50);
@@ -25,10 +29,12 @@ pub fn sweep(known: &[Pid]) -> bool {
         // A process that forks and ends at once is met only by being quick; many that fork without end only
         // by being held still before any is killed.
         if round % ROUNDS == ROUNDS - 1 {
-            signal(&with_descendants(&unknown), Signal::STOP);
+            let below = descendants(&unknown);
+            signal(&below, Signal::STOP);
+            signal(&below, Signal::KILL);
         }
-        signal(&unknown, Signal::KILL);
         for pid in unknown {
+            let _ = kill_process(pid, Signal::KILL);
             let _ = waitpid(Some(pid), WaitOptions::NOHANG);
         }
         if Instant::now() > until {
@@ -39,9 +45,22 @@ pub fn sweep(known: &[Pid]) -> bool {
     false
 }
 
-fn signal(pids: &[Pid], signal: Signal) {
-    for pid in pids {
-        let _ = kill_process(*pid, signal);
+/// Ends all of a process's group. Its number means that group for as long as the process is not waited for.
+pub fn end_group(pid: Pid) {
+    let _ = kill_process_group(pid, Signal::KILL);
+}
+
+/// Signals processes that are still what they were when they were seen: of numbers that are taken again others
+/// may be the processes.
+fn signal(seen: &[(Pid, Pid)], signal: Signal) {
+    for (pid, of) in seen {
+        let Ok(descriptor) = pidfd_open(*pid, PidfdFlags::empty()) else {
+            continue;
+        };
+        let parent = parent(pid.as_raw_nonzero().get()).and_then(Pid::from_raw);
+        if parent.is_some_and(|parent| parent == *of || parent == getpid()) {
+            let _ = pidfd_send_signal(&descriptor, signal);
+        }
     }
 }
 
@@ -58,20 +77,21 @@ fn children() -> Vec<Pid> {
     }
 }
 
-/// Some processes, and everything below them.
-fn with_descendants(roots: &[Pid]) -> Vec<Pid> {
-    let all = all();
-    let mut found: Vec<i32> = roots.iter().map(|pid| pid.as_raw_nonzero().get()).collect();
+/// Some children of this process and everything below them, each with its parent.
+fn descendants(roots: &[Pid]) -> Vec<(Pid, Pid)> {
+    let mut below: HashMap<i32, Vec<i32>> = HashMap::new();
+    for (pid, parent) in all() {
+        below.entry(parent).or_default().push(pid);
+    }
+    let mut found: Vec<(Pid, Pid)> = roots.iter().map(|pid| (*pid, getpid())).collect();
     let mut next = 0;
-    while let Some(parent) = found.get(next).copied() {
-        found.extend(
-            all.iter()
-                .filter(|(_, of)| *of == parent)
-                .map(|(pid, _)| *pid),
-        );
+    while let Some((parent, _)) = found.get(next).copied() {
+        let children = below.remove(&parent.as_raw_nonzero().get());
+        let children = children.into_iter().flatten().filter_map(Pid::from_raw);
+        found.extend(children.map(|pid| (pid, parent)));
         next += 1;
     }
-    found.into_iter().filter_map(Pid::from_raw).collect()
+    found
 }
 
 /// Every process that can be seen, with its parent.
