@@ -7,6 +7,7 @@
 //! offers. Medians over rounds. The last line has every figure as JSON. `BENCH_ROUNDS` (5) and `BENCH_SECONDS` of a
 //! round (2) set how much is measured.
 
+#[allow(dead_code, reason = "other measurements use the rest")]
 #[path = "../api/load.rs"]
 mod load;
 #[path = "../../tests/support/mod.rs"]

@@ -215,7 +215,11 @@ impl<'p> Output<'p> {
                 true = self.error.readable() => {}
                 else => return Ok(()),
             }
-            self.rest()?;
+            // No more than a chunk at a time: who writes without end is not all that there is to do.
+            for lines in [&mut self.out, &mut self.error] {
+                lines.some(&mut self.kept, &mut self.left);
+            }
+            self.within()?;
         }
     }
 
@@ -225,8 +229,12 @@ impl<'p> Output<'p> {
     /// That it is more than the limit.
     pub fn rest(&mut self) -> Result<(), ()> {
         for lines in [&mut self.out, &mut self.error] {
-            lines.rest(&mut self.kept, &mut self.left);
+            while lines.some(&mut self.kept, &mut self.left) {}
         }
+        self.within()
+    }
+
+    fn within(&self) -> Result<(), ()> {
         match self.left {
             0 => Err(()),
             _ => Ok(()),
@@ -254,22 +262,22 @@ impl Lines<'_> {
         }
     }
 
-    /// Reads what is there, or `left` bytes of it.
-    fn rest(&mut self, kept: &mut Kept<'_>, left: &mut usize) {
+    /// Reads a chunk of what is there, or `left` bytes of it. Gives whether there may be more.
+    fn some(&mut self, kept: &mut Kept<'_>, left: &mut usize) -> bool {
         let mut chunk = [0; CHUNK];
-        while let Some(pipe) = self.pipe
-            && *left > 0
-        {
-            match read_now(pipe, &mut chunk) {
-                Ok(0) => self.pipe = None,
-                Ok(read) => {
-                    self.add(&chunk[..read], kept);
-                    *left = left.saturating_sub(read);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.pipe = None,
+        let Some(pipe) = self.pipe.filter(|_| *left > 0) else {
+            return false;
+        };
+        match read_now(pipe, &mut chunk) {
+            Ok(read @ 1..) => {
+                self.add(&chunk[..read], kept);
+                *left = left.saturating_sub(read);
+                return true;
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            _ => self.pipe = None,
         }
+        false
     }
 
     fn add(&mut self, mut bytes: &[u8], kept: &mut Kept<'_>) {

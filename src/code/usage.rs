@@ -1,4 +1,4 @@
-//! Looks from outside at what the processes of a run use, four times a second.
+//! Looks from outside at what the processes of a run use, soon after their start and then four times a second.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -6,12 +6,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::run::Failure;
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::disk;
 use super::launcher;
 use super::limits::Limits;
 
+/// When processes are looked at first, after they began.
+const FIRST: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long processes may be on all processors.
+const BRIEF: Duration = Duration::from_millis(50);
 
 /// What the processes of a run use together.
 #[derive(Default)]
@@ -34,16 +41,21 @@ enum Found {
 /// Watches a process and all below it, and comes back when they meet a limit. `folder` is where
 /// the process works.
 pub async fn watch(descriptor: &OwnedFd, limits: &Limits, folder: &Path) -> Failure {
-    tokio::time::sleep(PAUSE).await;
-    let Some(pid) = launcher::pid(descriptor) else {
-        return std::future::pending().await;
-    };
+    tokio::time::sleep(FIRST).await;
     // In a jail the folder is a file system of its own, which grows no further.
     let held = folder.parent().filter(|held| *held != Path::new("/"));
     loop {
         let (limits_then, held) = (limits.clone(), held.map(Path::to_owned));
+        // When it has been waited for, others may have its number.
+        let Some(pid) = launcher::pid(descriptor) else {
+            return std::future::pending().await;
+        };
         let looked = tokio::task::spawn_blocking(move || look(pid, &limits_then, held)).await;
-        match looked.unwrap_or(Found::Within) {
+        let found = match launcher::pid(descriptor) {
+            Some(_) => looked.unwrap_or(Found::Within),
+            None => Found::Within,
+        };
+        match found {
             Found::Within => {}
             Found::Over(name) => return limits.met(name),
             Found::Hidden => {
@@ -57,6 +69,9 @@ pub async fn watch(descriptor: &OwnedFd, limits: &Limits, folder: &Path) -> Fail
 
 fn look(pid: u32, limits: &Limits, held: Option<PathBuf>) -> Found {
     let usage = Usage::of(pid, limits.processes);
+    if usage.cpu > BRIEF {
+        usage.step_back();
+    }
     let met = [
         // Where there are many of them, the rest of what they use comes of that.
         (usage.processes > limits.processes, "processes"),
@@ -90,6 +105,23 @@ impl Usage {
         usage
     }
 
+    /// Leaves one of the processors without the processes and all that they will start: so neither the server nor
+    /// short runs wait for endless ones.
+    fn step_back(&self) {
+        let Some(others) = others() else { return };
+        for pid in &self.pids {
+            let threads = fs::read_dir(format!("/proc/{pid}/task"))
+                .into_iter()
+                .flatten()
+                .flatten();
+            let threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+            for thread in threads.filter_map(Pid::from_raw) {
+                // Where they are somebody else's by now, nothing is lost by it.
+                let _ = sched_setaffinity(Some(thread), &others);
+            }
+        }
+    }
+
     fn add(&mut self, pid: u32) -> Option<()> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let field = |name: &str| -> u64 {
@@ -111,6 +143,17 @@ impl Usage {
         self.cpu += Duration::from_millis(ticks * 10);
         Some(())
     }
+}
+
+/// All processors that this process can use but the first, where it can use more than one.
+fn others() -> Option<CpuSet> {
+    let mut set = sched_getaffinity(None).ok()?;
+    if set.count() < 2 {
+        return None;
+    }
+    let first = (0..CpuSet::MAX_CPU).find(|number| set.is_set(*number))?;
+    set.unset(first);
+    Some(set)
 }
 
 fn children(pid: u32) -> Vec<u32> {

@@ -168,6 +168,8 @@ impl<'w> Launcher<'w> {
     fn ready(workers: &'w [Worker], server: OwnedFd, launch: Launch) -> Result<Self, String> {
         let words = |error: io::Error| error.to_string();
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+        // Where the machine runs out of memory, code ends before the server does.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
         if launch.isolation != Isolation::Jail && launch.user.is_none() && is_root() {
             return Err("code never runs as root, and no other user is named".to_owned());
         }

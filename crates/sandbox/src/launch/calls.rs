@@ -88,6 +88,8 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_quotactl_fd,
     libc::SYS_reboot,
     libc::SYS_request_key,
+    // The server says which processors endless code is on.
+    libc::SYS_sched_setaffinity,
     libc::SYS_setdomainname,
     libc::SYS_sethostname,
     libc::SYS_semget,
@@ -270,11 +272,20 @@ fn refused(sockets: Sockets) -> io::Result<Rules> {
         typing.into_iter().collect::<io::Result<_>>()?,
     );
     rules.insert(libc::SYS_socket, refused_sockets(sockets)?);
-    // Of other processes of the same user, Landlock keeps these two from nothing.
+    // Landlock keeps these from no other process of the same user.
     rules.insert(libc::SYS_prctl, vec![disowning()?]);
     let other = |argument| rule(&[(argument, SeccompCmpOp::Ne, 0)]);
     rules.insert(libc::SYS_prlimit64, vec![other(0)?]);
-    rules.insert(libc::SYS_setpriority, vec![other(1)?]);
+    for call in [libc::SYS_setpriority, libc::SYS_ioprio_set] {
+        rules.insert(call, vec![other(1)?]);
+    }
+    for call in [
+        libc::SYS_sched_setscheduler,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setattr,
+    ] {
+        rules.insert(call, vec![other(0)?]);
+    }
     if sockets != Sockets::Any {
         // With this flag a first message opens a connection that nothing else looks at.
         let fast = libc::MSG_FASTOPEN as u64;

@@ -82,6 +82,8 @@ def settle(order, fds):
     """Makes a new child ready for a run, and gives its channel."""
     os.setsid()
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # The server goes before it.
+    os.nice(10)
     channel, out, err = fds[:3]
     for number, fd in ((1, out), (2, err)):
         os.dup2(fd, number)
