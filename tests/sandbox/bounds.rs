@@ -270,6 +270,16 @@ const NO_ANSWERS: &[Row] = &[
     ),
     (
         "python",
+        writes!(r#"b'\0\0\0\x0eo{"X":1,"X":2}'"#),
+        "the name `X` is there twice",
+    ),
+    (
+        "shell",
+        "echo '{\"X\": [{\"a\": 1, \"a\": 2}]}' >&3",
+        "the name `a` is there twice",
+    ),
+    (
+        "python",
         "x = 1\nfor n in range(200): x = [x]\noutputs['X'] = x",
         "nested",
     ),

@@ -17,7 +17,7 @@ pub struct Process {
 
 /// All processes.
 pub fn all() -> Vec<Process> {
-    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter_map(process).collect()
 }
@@ -89,5 +89,7 @@ pub fn memory(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().next());
-    number.map_or(0, |number| number.parse::<u64>().unwrap() * 1024)
+    number
+        .and_then(|number| number.parse::<u64>().ok())
+        .map_or(0, |number| number * 1024)
 }

@@ -368,9 +368,9 @@ pub fn shown_size(bytes: u64) -> String {
     ];
     match units
         .iter()
-        .find(|(unit, _)| bytes >= *unit && bytes % (unit / 10) == 0)
+        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(unit / 10))
     {
-        Some((unit, name)) if bytes % unit == 0 => format!("{}{name}", bytes / unit),
+        Some((unit, name)) if bytes.is_multiple_of(*unit) => format!("{}{name}", bytes / unit),
         Some((unit, name)) => format!("{:.1}{name}", bytes as f64 / *unit as f64),
         None => format!("{bytes} bytes"),
     }

@@ -422,7 +422,14 @@ impl<'w> Launcher<'w> {
                 let parent = parent.pid.as_raw_nonzero().get();
                 match child_of(parent, pid) {
                     Ok((pid, descriptor)) => {
-                        self.started(id, pid, descriptor, Some(folder), false)?;
+                        let process = Process {
+                            pid,
+                            descriptor,
+                            folder: Some(folder),
+                            own: false,
+                            state: State::Running,
+                        };
+                        self.started(id, process)?;
                         if !wanted {
                             self.end(id);
                         }
@@ -470,7 +477,14 @@ impl<'w> Launcher<'w> {
             }
         };
         let descriptor = pidfd_open(pid, PidfdFlags::empty())?;
-        self.started(id, pid, descriptor, folder, true)
+        let process = Process {
+            pid,
+            descriptor,
+            folder,
+            own: true,
+            state: State::Running,
+        };
+        self.started(id, process)
     }
 
     /// What a child of the launcher does.
@@ -499,28 +513,15 @@ impl<'w> Launcher<'w> {
         system::exit(0)
     }
 
-    fn started(
-        &mut self,
-        id: u64,
-        pid: Pid,
-        descriptor: OwnedFd,
-        folder: Option<Folder>,
-        own: bool,
-    ) -> io::Result<()> {
-        let inside = folder.as_ref().map(Folder::inside).unwrap_or_default();
-        let news = News::Started { id, folder: inside };
-        wire::send(&self.server, &news, &[descriptor.as_fd()])?;
-        let state = State::Running;
-        self.processes.insert(
+    /// Has the server know of a process.
+    fn started(&mut self, id: u64, process: Process) -> io::Result<()> {
+        let inside = process.folder.as_ref().map(Folder::inside);
+        let news = News::Started {
             id,
-            Process {
-                pid,
-                descriptor,
-                folder,
-                own,
-                state,
-            },
-        );
+            folder: inside.unwrap_or_default(),
+        };
+        wire::send(&self.server, &news, &[process.descriptor.as_fd()])?;
+        self.processes.insert(id, process);
         Ok(())
     }
 }

@@ -266,7 +266,7 @@ fn refused(sockets: Sockets) -> io::Result<Rules> {
     let namespaces = NAMESPACES.iter().map(|flag| bits(0, *flag as u64));
     rules.insert(libc::SYS_clone, namespaces.collect::<io::Result<_>>()?);
     let typing = [libc::TIOCSTI, libc::TIOCLINUX];
-    let typing = typing.map(|request| rule(&[(1, SeccompCmpOp::Eq, request as u64)]));
+    let typing = typing.map(|request| rule(&[(1, SeccompCmpOp::Eq, request)]));
     rules.insert(
         libc::SYS_ioctl,
         typing.into_iter().collect::<io::Result<_>>()?,

@@ -9,6 +9,8 @@ use rustix::process::{
     kill_process, pidfd_getfd, pidfd_open, setpriority_process, test_kill_process, waitpid,
 };
 
+use rustix::thread::{sched_getaffinity, sched_setaffinity};
+
 use super::Trial;
 use super::child::{Stopped, Tried};
 use super::kernel::{address, call};
@@ -226,6 +228,26 @@ pub fn limits(trial: &Trial) -> Tried {
 pub fn priority(trial: &Trial) -> Tried {
     let server = Some(server(trial)?);
     setpriority_process(server, getpriority_process(server)?)?;
+    Ok("set".to_owned())
+}
+
+/// Sets the class that it is scheduled in, to the one that it has.
+pub fn scheduling(trial: &Trial) -> Tried {
+    let server = number(server(trial)?) as usize;
+    let class = call(libc::SYS_sched_getscheduler, [server, 0, 0, 0, 0, 0])?;
+    let priority = 0_i32;
+    let place = address(&raw const priority);
+    call(
+        libc::SYS_sched_setscheduler,
+        [server, class, place, 0, 0, 0],
+    )?;
+    Ok("set".to_owned())
+}
+
+/// Sets the processors that it may use, to those that it uses.
+pub fn processors(trial: &Trial) -> Tried {
+    let server = Some(server(trial)?);
+    sched_setaffinity(server, &sched_getaffinity(server)?)?;
     Ok("set".to_owned())
 }
 
