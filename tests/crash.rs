@@ -389,7 +389,7 @@ impl Crash {
         let (first, heard) = channel();
         // Most kills do not wait for the server to find out how far code can be kept apart.
         let mut answers = Vec::new();
-        if round % CODE == 0 {
+        if round.is_multiple_of(CODE) {
             let mut client = Client::new(&server, (round, CLIENTS), Chance(0), &killed);
             let answer = client.one(Code, false, &format!("{round}-{CLIENTS}-0"));
             answers.push(answer.unwrap());

@@ -229,7 +229,7 @@ impl Held {
         let pids = below.iter().map(|process| process.pid);
         Held {
             processes: below.len(),
-            memory: pids.chain([server.child.id()]).map(processes::memory).sum(),
+            memory: pids.chain([server.child.id()]).map(memory).sum(),
             files: files(scratch),
         }
     }
@@ -244,6 +244,16 @@ impl std::fmt::Display for Held {
         let mb = self.memory as f64 / 1e6;
         write!(f, "{:>9}  {mb:>12.0}  {:>5}", self.processes, self.files)
     }
+}
+
+/// How much memory a process holds, in bytes; none when it is gone.
+fn memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number
+        .and_then(|number| number.parse::<u64>().ok())
+        .map_or(0, |number| number * 1024)
 }
 
 fn files(folder: &Path) -> usize {

@@ -83,13 +83,3 @@ pub fn assert_gone(mark: &str, within: Duration) {
     let gone = comes_true(within, || marked(mark).is_empty());
     assert!(gone, "after {within:?} there is {:?}", marked(mark));
 }
-
-/// How much memory a process holds, in bytes; none when it is gone.
-pub fn memory(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number
-        .and_then(|number| number.parse::<u64>().ok())
-        .map_or(0, |number| number * 1024)
-}

@@ -28,8 +28,6 @@ pub enum User {
 
 /// A server in one isolation, run by one user.
 pub struct World {
-    pub isolation: Isolation,
-    pub user: User,
     pub command: TestCommand,
     pub server: TestServer,
 }
@@ -188,12 +186,7 @@ impl World {
         let python = if later("--python") { &[][..] } else { &python };
         let flags = [&isolation_flags, python, flags].concat();
         let server = TestServer::start(&command, &flags);
-        World {
-            isolation,
-            user,
-            command,
-            server,
-        }
+        World { command, server }
     }
 
     /// Calls a program, with the value of its variable.
