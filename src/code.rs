@@ -151,6 +151,14 @@ impl Codes {
     ) -> Result<Record, Failure> {
         let limits = Limits::of(&code.asked, &self.config)?;
         let network = self.network(&code)?;
+        let isolation = self.allowed().await.map_err(Failure::new)?;
+        let open = isolation < Isolation::Confined && code.language != Language::JavaScript;
+        if open && network == Network::None {
+            return Err(Failure::new(format!(
+                "code that is kept apart as `{isolation}` cannot be kept from the network, and this step is to have \
+                 none: give it `network: proxy` where the setting `code-network` allows that"
+            )));
+        }
         let key = Key::new(account, network, code.language, environment);
         let mut taken = self.taken(&key, code.language).await?;
         let leave = match code.language {

@@ -80,6 +80,9 @@ fn doctor_offers((isolation, user): (Isolation, User)) {
 
 /// The probe is a program that a step starts.
 fn nothing_comes_through((isolation, user): (Isolation, User), kind: &str, network: &str) {
+    if isolation < Isolation::Confined && network == "none" {
+        return without_network_nothing_runs((isolation, user), kind);
+    }
     let owner = match user {
         User::Root => Some(FIRST),
         User::Ordinary => user.id(),
@@ -134,6 +137,20 @@ fn nothing_comes_through((isolation, user): (Isolation, User), kind: &str, netwo
     let findings = serde_json::from_str(result(0)).unwrap();
     drop(world);
     judge(isolation, &stage.verdicts(findings));
+}
+
+/// Code that would have the network all the same is refused.
+fn without_network_nothing_runs((isolation, user): (Isolation, User), kind: &str) {
+    let (name, text) = program(1, kind, "exit", "network: none");
+    let called = World::new((isolation, user), &[(&name, &text)], &[]).call(1, "");
+    let message = format!(
+        "Main, step 1 ({kind}): code that is kept apart as `{isolation}` cannot be kept from the network, and this \
+         step is to have none: give it `network: proxy` where the setting `code-network` allows that"
+    );
+    assert_eq!(
+        (called.status, called.body),
+        (500, json!({ "Error": message }).to_string())
+    );
 }
 
 fn judge(isolation: Isolation, verdicts: &[Finding]) {
