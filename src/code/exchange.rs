@@ -160,12 +160,21 @@ struct Kept<'p> {
     logger: Logger<'p>,
     /// What is left out of every line.
     hidden: Option<String>,
-    begun: usize,
-    end: VecDeque<(Stream, String)>,
-    held: usize,
-    left_out: usize,
+    /// How much more goes to the log; nothing once a line had no room.
+    room: usize,
+    end: End,
     /// The last line of the standard error.
     said: String,
+}
+
+/// The last that came, as it came.
+#[derive(Default)]
+struct End {
+    chunks: VecDeque<(Stream, Vec<u8>)>,
+    held: usize,
+    left_out: usize,
+    /// Whether what is left out ends within a line.
+    open: bool,
 }
 
 impl<'p> Output<'p> {
@@ -187,10 +196,8 @@ impl<'p> Output<'p> {
             kept: Kept {
                 logger,
                 hidden: None,
-                begun: 0,
-                end: VecDeque::new(),
-                held: 0,
-                left_out: 0,
+                room: KEPT,
+                end: End::default(),
                 said: String::new(),
             },
             left: limit,
@@ -244,12 +251,31 @@ impl<'p> Output<'p> {
     /// Ends lines that have begun, and keeps the end of what came. Gives the last line of the standard error
     /// that has anything in it.
     pub fn finish(mut self) -> String {
+        let mut end = std::mem::take(&mut self.kept.end);
+        self.kept.room = usize::MAX;
+        end.trim();
+        if end.left_out > 0 {
+            self.end_lines();
+            let note = format!("… {} bytes of output are left out here …", end.left_out);
+            self.kept.logger.log(Stream::Note, &note);
+        }
+        for (stream, bytes) in end.chunks {
+            let lines = match stream {
+                Stream::Error => &mut self.error,
+                _ => &mut self.out,
+            };
+            lines.add(&bytes, &mut self.kept);
+        }
+        self.end_lines();
+        self.kept.said
+    }
+
+    fn end_lines(&mut self) {
         for lines in [&mut self.out, &mut self.error] {
             if lines.open {
                 lines.end(&mut self.kept);
             }
         }
-        self.kept.finish()
     }
 }
 
@@ -281,14 +307,18 @@ impl Lines<'_> {
     }
 
     fn add(&mut self, mut bytes: &[u8], kept: &mut Kept<'_>) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+        while kept.room > 0 {
+            let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+                if !bytes.is_empty() {
+                    self.begin(bytes);
+                }
+                return;
+            };
             self.begin(&bytes[..end]);
             self.end(kept);
             bytes = &bytes[end + 1..];
         }
-        if !bytes.is_empty() {
-            self.begin(bytes);
-        }
+        kept.end.hold(self.stream, bytes);
     }
 
     fn begin(&mut self, bytes: &[u8]) {
@@ -299,14 +329,24 @@ impl Lines<'_> {
     }
 
     fn end(&mut self, kept: &mut Kept<'_>) {
-        kept.add(self.stream, &String::from_utf8_lossy(&self.begun));
+        let line = String::from_utf8_lossy(&self.begun);
+        if !kept.log(self.stream, &line) {
+            kept.end.hold(self.stream, &self.begun);
+            kept.end.hold(self.stream, b"\n");
+        }
         self.begun.clear();
         self.open = false;
     }
 }
 
 impl Kept<'_> {
-    fn add(&mut self, stream: Stream, line: &str) {
+    /// Logs a line, if there is room for it.
+    fn log(&mut self, stream: Stream, line: &str) -> bool {
+        let Some(room) = self.room.checked_sub(line.len() + 1) else {
+            self.room = 0;
+            return false;
+        };
+        self.room = room;
         let shown;
         let line = match &self.hidden {
             Some(hidden) if line.contains(hidden.as_str()) => {
@@ -315,33 +355,58 @@ impl Kept<'_> {
             }
             _ => line,
         };
-        let length = line.len() + 1;
         if stream == Stream::Error && !line.trim().is_empty() {
             line.clone_into(&mut self.said);
         }
-        if self.begun + length <= KEPT && self.end.is_empty() {
-            self.begun += length;
-            return self.logger.log(stream, line);
+        self.logger.log(stream, line);
+        true
+    }
+}
+
+impl End {
+    fn hold(&mut self, stream: Stream, bytes: &[u8]) {
+        match self.chunks.back_mut() {
+            Some((of, last)) if *of == stream && last.len() < CHUNK => {
+                last.extend_from_slice(bytes)
+            }
+            _ => self.chunks.push_back((stream, bytes.to_vec())),
         }
-        self.end.push_back((stream, line.to_owned()));
-        self.held += length;
-        while self.held > KEPT
-            && let Some((_, line)) = self.end.pop_front()
+        self.held += bytes.len();
+        while let Some((_, first)) = self.chunks.front()
+            && self.held - first.len() >= KEPT
         {
-            self.held -= line.len() + 1;
-            self.left_out += line.len() + 1;
+            let first = first.len();
+            self.drop(first);
         }
     }
 
-    fn finish(self) -> String {
-        if self.left_out > 0 {
-            let note = format!("… {} bytes of output are left out here …", self.left_out);
-            self.logger.log(Stream::Note, &note);
+    /// Leaves out bytes of the first chunk.
+    fn drop(&mut self, count: usize) {
+        let Some((_, first)) = self.chunks.front_mut() else {
+            return;
+        };
+        let mut dropped = first.drain(..count);
+        self.open = dropped.next_back() != Some(b'\n');
+        drop(dropped);
+        self.held -= count;
+        self.left_out += count;
+        if first.is_empty() {
+            self.chunks.pop_front();
         }
-        for (stream, line) in self.end {
-            self.logger.log(stream, &line);
+    }
+
+    /// Leaves out what is too much, and the rest of the line that this is in.
+    fn trim(&mut self) {
+        if let Some(more @ 1..) = self.held.checked_sub(KEPT) {
+            self.drop(more);
         }
-        self.said
+        if self.open
+            && self.left_out > 0
+            && let Some((_, first)) = self.chunks.front()
+            && let Some(end) = first.iter().position(|byte| *byte == b'\n')
+        {
+            self.drop(end + 1);
+        }
     }
 }
 

@@ -27,7 +27,6 @@ struct Request<'a> {
     line: usize,
     inputs: &'a Record,
     time_ms: u64,
-    cpu_ms: u64,
     memory: u64,
     output: u64,
     result: u64,
@@ -41,18 +40,13 @@ pub fn request(code: &Code<'_>, limits: &Limits, time: Duration, fetch: bool) ->
         file: code.file,
         line: code.line,
         inputs: &code.inputs,
-        time_ms: milliseconds(time.saturating_add(LATER)),
-        cpu_ms: milliseconds(limits.cpu),
+        time_ms: u64::try_from(time.saturating_add(LATER).as_millis()).unwrap_or(u64::MAX),
         memory: limits.memory,
         output: limits.output,
         result: limits.result,
         fetch,
     };
     serde_json::to_vec(&request).unwrap_or_default()
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Runs JavaScript: the engine stands before anything is known of the code.

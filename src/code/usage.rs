@@ -133,13 +133,12 @@ impl Usage {
         self.processes += field("Threads:");
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (_, rest) = stat.rsplit_once(')')?;
-        let numbers: Vec<u64> = rest
-            .split_whitespace()
-            .skip(1)
-            .filter_map(|number| number.parse().ok())
-            .collect();
-        // Its own time, and that of its children that have ended and were waited for.
-        let ticks = numbers.get(10..14)?.iter().sum::<u64>();
+        // Its own time, and that of its children that have ended and were waited for: the fields 14 to 17 of
+        // proc_pid_stat(5), of which the first two are gone.
+        let times = rest.split_whitespace().skip(11).take(4);
+        let ticks = times
+            .filter_map(|ticks| ticks.parse::<u64>().ok())
+            .sum::<u64>();
         self.cpu += Duration::from_millis(ticks * 10);
         Some(())
     }

@@ -79,6 +79,24 @@ async fn output_beyond_the_limit_ends_the_code_and_the_log_keeps_its_two_ends() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_much_output_whole_lines_are_kept_and_what_is_missing_is_counted() {
+    let code =
+        "import sys\nfor n in range(1000): print(f'{n:04}', 'x' * 1018)\nprint('end', end='')";
+    let (body, log) = run(code, "").await;
+    assert_eq!(body, r#"{"Success":"Program finished.","Result":[]}"#);
+    // 256 KiB from each end, in lines of 1,024 bytes, and the end itself.
+    let line = |n: u32| format!("out {n:04} {}", "x".repeat(1018));
+    let left_out = "note … 500736 bytes of output are left out here …".to_owned();
+    let expected: Vec<String> = (0..256)
+        .map(line)
+        .chain([left_out])
+        .chain((745..1000).map(line))
+        .chain(["out end".to_owned()])
+        .collect();
+    assert_eq!(log, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_interpreter_that_is_not_there_is_named() {
     let app = TestApp::with(
         &[("p.yaml", &program("pass", ""))],

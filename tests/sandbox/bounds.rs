@@ -338,7 +338,7 @@ const PLANTED: &[Row] = &[
     (
         "python",
         "import os, socket
-for place in (os.getcwd(), '/tmp' if os.path.isdir('/job') else os.environ['TMPDIR']):
+for place in (os.environ['HOME'], os.environ['TMPDIR']):
     os.chdir(place)
     for n, to in enumerate(('/', '/etc/passwd', '..', 'nothing', 'link0')): os.symlink(to, f'link{n}')
     os.mkfifo('fifo')
@@ -347,8 +347,8 @@ for place in (os.getcwd(), '/tmp' if os.path.isdir('/job') else os.environ['TMPD
     open('setuid', 'w').write('x'); os.chmod('setuid', 0o6777)
     open('sparse', 'wb').truncate(1 << 20)
     for n in range(300): os.mkdir('d'); os.chdir('d')
-    os.chdir(place)
-    os.chmod('closed/inner', 0); os.chmod('closed', 0)",
+for place in (os.environ['HOME'], os.environ['TMPDIR']):
+    os.chmod(place + '/closed/inner', 0); os.chmod(place + '/closed', 0)",
         "",
     ),
     ("shell", "mkdir a; cd a; ln -s / root; mkfifo fifo; mkdir -p b/c; chmod 0 b; cd ..; chmod 0 a; chmod 0 .", ""),

@@ -16,8 +16,6 @@ pub(crate) struct Request<'a> {
     pub inputs: &'a RawValue,
     /// How long the code may run, in milliseconds.
     pub time_ms: u64,
-    /// How long it may be on the processors, in milliseconds.
-    pub cpu_ms: u64,
     /// The most memory that the engine may hold, in bytes.
     pub memory: usize,
     /// The most that the code may log, in bytes.

@@ -10,9 +10,9 @@
 //!
 //! | frame | content |
 //! |---|---|
-//! | request | JSON: `code`, `file`, `line` (where in the file the code begins), `inputs` (an object), `time_ms`, `cpu_ms`, `memory`, `output` and `result` (limits, in bytes), `fetch` (whether there is network) |
+//! | request | JSON: `code`, `file`, `line` (where in the file the code begins), `inputs` (an object), `time_ms`, `memory`, `output` and `result` (limits, in bytes), `fetch` (whether there is network) |
 //! | `o` | the outputs as a JSON object, in the order in which they were made |
-//! | `e` | JSON: `message`, `line` (of the file, or null), `traceback` (or null), `limit` (`time`, `cpu`, `memory`, `result`, `output` or null) |
+//! | `e` | JSON: `message`, `line` (of the file, or null), `traceback` (or null), `limit` (`time`, `memory`, `result`, `output` or null) |
 //! | `f` | JSON of a fetch to perform: `id`, `url`, `method`, `headers` (pairs), `body` (base64 or null), `redirect` (`follow`, `error` or `manual`) |
 //! | its answer | JSON: `id`, `status`, `url`, `redirected`, `headers`, `body` (base64); or `id` and `error`, a sentence |
 //!
@@ -87,8 +87,6 @@ impl Worker {
     }
 
     fn new() -> rquickjs::Result<Worker> {
-        // When it is first asked, this clock is looked for by calls that a sandbox may not know.
-        limits::on_processors();
         let runtime = Runtime::new()?;
         runtime.set_max_stack_size(MAX_STACK);
         let context = Context::full(&runtime)?;

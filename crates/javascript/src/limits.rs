@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::frame::Request;
@@ -13,7 +12,6 @@ use crate::frame::Request;
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Limit {
     Time,
-    Cpu,
     Memory,
     Result,
     Output,
@@ -23,9 +21,6 @@ pub(crate) enum Limit {
 pub(crate) struct Limits {
     time: Duration,
     deadline: Option<Instant>,
-    cpu: Duration,
-    /// When the run began, and how long its thread had been on the processors then.
-    begun: (Instant, Duration),
     pub memory: usize,
     pub result: usize,
     output: usize,
@@ -41,8 +36,6 @@ impl Limits {
         Limits {
             time,
             deadline: Instant::now().checked_add(time),
-            cpu: Duration::from_millis(request.cpu_ms),
-            begun: (Instant::now(), on_processors()),
             memory: request.memory,
             result: request.result,
             output: request.output,
@@ -79,31 +72,18 @@ impl Limits {
         let late = self
             .deadline
             .is_some_and(|deadline| deadline <= Instant::now());
-        if late {
-            return Some(Limit::Time);
-        }
-        let (at, before) = self.begun;
-        // The second clock costs a system call.
-        let busy = at.elapsed() > self.cpu && on_processors().saturating_sub(before) > self.cpu;
-        busy.then_some(Limit::Cpu)
+        late.then_some(Limit::Time)
     }
 
     /// That a limit was passed, in words.
     pub fn sentence(&self, limit: Limit) -> String {
         match limit {
             Limit::Time => format!("the code took longer than {:?}", self.time),
-            Limit::Cpu => format!("the code was on the processors longer than {:?}", self.cpu),
             Limit::Memory => format!("the code used more than {} of memory", size(self.memory)),
             Limit::Result => format!("the outputs are larger than {} together", size(self.result)),
             Limit::Output => format!("the code wrote more than {}", size(self.output)),
         }
     }
-}
-
-/// How long this thread has been on the processors.
-pub(crate) fn on_processors() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn size(bytes: usize) -> String {

@@ -179,8 +179,6 @@ fn a_tier_has_holes_where_it_must_stop_an_attempt() {
         open,
         [
             "change the mode of a secret file",
-            "read the server's limits",
-            "set the server's priority",
             "send UDP by `sendto`",
             "send UDP by `sendmsg`",
             "send UDP by `sendmmsg`",

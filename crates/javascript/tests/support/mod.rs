@@ -17,7 +17,6 @@ pub struct Request {
     pub inputs: String,
     pub line: usize,
     pub time_ms: u64,
-    pub cpu_ms: u64,
     pub memory: usize,
     pub output: usize,
     pub result: usize,
@@ -31,7 +30,6 @@ impl Request {
             inputs: "{}".to_owned(),
             line: 10,
             time_ms: 10_000,
-            cpu_ms: 10_000,
             memory: 64 << 20,
             output: 1 << 20,
             result: 16 << 20,
@@ -48,8 +46,8 @@ impl Request {
 
     pub fn frame(&self) -> Vec<u8> {
         let head = json!({
-            "code": self.code, "file": "a.yaml", "line": self.line, "time_ms": self.time_ms, "cpu_ms": self.cpu_ms,
-            "memory": self.memory, "output": self.output, "result": self.result, "fetch": self.fetch,
+            "code": self.code, "file": "a.yaml", "line": self.line, "time_ms": self.time_ms, "memory": self.memory,
+            "output": self.output, "result": self.result, "fetch": self.fetch,
         });
         let head = head.to_string();
         framed(format!("{},\"inputs\":{}}}", &head[..head.len() - 1], self.inputs).as_bytes())
