@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::run::Failure;
-use rustix::process::Pid;
+use rustix::process::{Pid, setpriority_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::disk;
@@ -14,11 +14,11 @@ use super::launcher;
 use super::limits::Limits;
 
 /// When processes are looked at first, after they began.
-const FIRST: Duration = Duration::from_millis(100);
+const FIRST: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long processes may be on all processors.
-const BRIEF: Duration = Duration::from_millis(50);
+/// The priority of processes that are not done by then.
+const NICE: i32 = 19;
 
 /// What the processes of a run use together.
 #[derive(Default)]
@@ -69,9 +69,7 @@ pub async fn watch(descriptor: &OwnedFd, limits: &Limits, folder: &Path) -> Fail
 
 fn look(pid: u32, limits: &Limits, held: Option<PathBuf>) -> Found {
     let usage = Usage::of(pid, limits.processes);
-    if usage.cpu > BRIEF {
-        usage.step_back();
-    }
+    usage.step_back();
     let met = [
         // Where there are many of them, the rest of what they use comes of that.
         (usage.processes > limits.processes, "processes"),
@@ -105,10 +103,10 @@ impl Usage {
         usage
     }
 
-    /// Leaves one of the processors without the processes and all that they will start: so neither the server nor
-    /// short runs wait for endless ones.
+    /// Has everything else on the machine go before the processes and all that they will start, and leaves one of
+    /// the processors without them: so neither the server nor short runs wait for endless ones.
     fn step_back(&self) {
-        let Some(others) = others() else { return };
+        let others = others();
         for pid in &self.pids {
             let threads = fs::read_dir(format!("/proc/{pid}/task"))
                 .into_iter()
@@ -117,7 +115,10 @@ impl Usage {
             let threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
             for thread in threads.filter_map(Pid::from_raw) {
                 // Where they are somebody else's by now, nothing is lost by it.
-                let _ = sched_setaffinity(Some(thread), &others);
+                let _ = setpriority_process(Some(thread), NICE);
+                if let Some(others) = &others {
+                    let _ = sched_setaffinity(Some(thread), others);
+                }
             }
         }
     }
