@@ -49,7 +49,8 @@ impl Walls<'_> {
         let apart = self.isolation >= Isolation::Confined;
         start()?;
         set_child_subreaper(Some(rustix::process::getpid()))?;
-        setpriority_process(None, NICE)?;
+        // Where the machine is busy, the server has given it a lower one by now, which it cannot raise.
+        let _ = setpriority_process(None, NICE);
         if let (Isolation::Jail, Some(folder)) = (self.isolation, folder) {
             system::unshare(libc::CLONE_NEWNS)?;
             folder.enter(self.covered)?;
