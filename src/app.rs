@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
-use engine::host::Stream;
+use engine::host::{Language, Stream};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::code::Python;
+use crate::code::Codes;
 use crate::config::Config;
+use crate::egress::Egress;
 use crate::keys::Keys;
-use crate::programs::Programs;
+use crate::packages::{Packages, Tools};
+use crate::programs::{Programs, Served};
 use crate::store::{RunId, Store};
 
 /// What calls, workers and commands share.
@@ -23,8 +25,12 @@ pub struct App {
     pub programs: Programs,
     /// Who may call.
     pub keys: Keys,
-    /// What Python code runs in.
-    pub python: Python,
+    /// What runs code of other languages.
+    pub codes: Arc<Codes>,
+    /// What Python code imports.
+    pub packages: Packages,
+    /// The way to other machines.
+    pub egress: Arc<Egress>,
     /// Places for runs at work.
     pub slots: Arc<Semaphore>,
     /// How many calls wait for a place.
@@ -49,11 +55,19 @@ pub type Watch = Box<dyn Fn(Stream, &str) + Send + Sync>;
 impl App {
     /// An app with nothing served yet.
     pub fn new(config: Config, store: Arc<dyn Store>, keys: Keys) -> App {
+        let egress = Arc::new(Egress::new(config.egress_allow.clone().unwrap_or_default()));
+        let codes = Arc::new(Codes::new(&config, egress.clone()));
         App {
             slots: Arc::new(Semaphore::new(
                 config.max_running.clamp(1, Semaphore::MAX_PERMITS),
             )),
-            python: Python::new(config.python.clone()),
+            packages: Packages::new(
+                Tools::of(&config, codes.clone()),
+                config.data.join("packages"),
+                Box::new(|line| tracing::info!("{line}")),
+            ),
+            codes,
+            egress,
             config,
             store,
             programs: Programs::default(),
@@ -66,5 +80,35 @@ impl App {
             draining: AtomicBool::new(false),
             watch: None,
         }
+    }
+
+    /// Gets ready what the code of a program needs: its packages, and processes that stand ready.
+    ///
+    /// # Errors
+    /// In words, what cannot be had.
+    pub async fn prepare(&self, served: &Served) -> Result<(), String> {
+        let (plan, account) = (&served.plan, served.account);
+        if plan.uses("python") {
+            let python = self.codes.python().await?;
+            for set in &plan.packages {
+                let ready = self.packages.ready(python, set, served.packages());
+                let environment = Some(ready.await?);
+                self.codes
+                    .warm(account, Language::Python, environment)
+                    .await?;
+            }
+            if plan.packages.is_empty() {
+                self.codes.warm(account, Language::Python, None).await?;
+            }
+        }
+        for (kind, language) in [
+            ("javascript", Language::JavaScript),
+            ("shell", Language::Shell),
+        ] {
+            if plan.uses(kind) {
+                self.codes.warm(account, language, None).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod doctor;
 mod key;
 mod logs;
 mod new;
@@ -48,6 +49,7 @@ enum Command {
     Runs(runs::Runs),
     Logs(logs::Logs),
     Key(key::Key),
+    Doctor(Box<doctor::Doctor>),
     Completions(completions::Completions),
 }
 
@@ -91,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::Runs(command) => command.run(),
         Command::Logs(command) => command.run(),
         Command::Key(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Completions(command) => command.run(),
     };
     done.unwrap_or_else(|error| {
@@ -99,15 +102,20 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// The command line as `clap` knows it. `run` takes every setting, as it takes the environment of a
-/// server, and shows those that concern a run.
+/// The command line as `clap` knows it. `run` and `doctor` take every setting, as they take the environment
+/// of a server, and show those that concern them.
 pub fn command() -> clap::Command {
-    Cli::command().mut_subcommand("run", |run| {
-        run.mut_args(|arg| match run::concerns(arg.get_id().as_str()) {
-            true => arg,
-            false => arg.hide(true),
-        })
-    })
+    let only = |concerns: fn(&str) -> bool| {
+        move |command: clap::Command| {
+            command.mut_args(move |arg| match concerns(arg.get_id().as_str()) {
+                true => arg,
+                false => arg.hide(true),
+            })
+        }
+    };
+    Cli::command()
+        .mut_subcommand("run", only(run::concerns))
+        .mut_subcommand("doctor", only(doctor::concerns))
 }
 
 /// Reads the arguments; a settings file, if one is named, gives the defaults.

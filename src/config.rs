@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use clap::error::ContextKind;
 use clap::{Arg, Args, Command};
+use sandbox::isolation::{Isolation, Network};
+
+use crate::egress::Rules;
 
 /// The settings of `waystation serve`.
 #[derive(Clone, Debug, Args)]
@@ -104,9 +107,109 @@ pub struct Config {
     )]
     pub python: PathBuf,
 
+    /// What installs the packages of `python` steps: uv, a path or a name to look for; pip does where it is
+    /// not there
+    #[arg(long, env = "WAYSTATION_UV", default_value = "uv", value_name = "PATH")]
+    pub uv: PathBuf,
+
+    /// The index that packages come from, as pip and uv know it
+    #[arg(long, env = "WAYSTATION_PACKAGE_INDEX", default_value = "https://pypi.org/simple", value_parser = index, hide_env_values = true, value_name = "URL")]
+    pub package_index: String,
+
     /// How long the code of a step may run, unless the step's `timeout` says otherwise
     #[arg(long, env = "WAYSTATION_CODE_TIME", default_value = "60s", value_parser = time, value_name = "TIME")]
     pub code_time: Duration,
+
+    /// How far code of steps must be kept apart at least: `jail`, `confined`, `limited` or `none`. Where the
+    /// machine offers less, code is refused
+    #[arg(
+        long,
+        env = "WAYSTATION_SANDBOX_MINIMUM",
+        default_value = "confined",
+        value_name = "ISOLATION"
+    )]
+    pub sandbox_minimum: Isolation,
+
+    /// How far code of steps is kept apart at most; by default as far as the machine offers
+    #[arg(
+        long,
+        env = "WAYSTATION_SANDBOX",
+        default_value = "jail",
+        value_name = "ISOLATION"
+    )]
+    pub sandbox: Isolation,
+
+    /// What of the network code can reach, unless its step's `network` says less: `none`, `proxy` or `host`
+    #[arg(
+        long,
+        env = "WAYSTATION_CODE_NETWORK",
+        default_value = "proxy",
+        value_name = "NETWORK"
+    )]
+    pub code_network: Network,
+
+    /// Time on the processors that the code of a step may use, all of its processes together
+    #[arg(long, env = "WAYSTATION_CODE_CPU", default_value = "60s", value_parser = time, value_name = "TIME")]
+    pub code_cpu: Duration,
+
+    /// The most that a step's `limits` can set `cpu` to
+    #[arg(long, env = "WAYSTATION_MAX_CODE_CPU", default_value = "10m", value_parser = time, value_name = "TIME")]
+    pub max_code_cpu: Duration,
+
+    /// Memory that the code of a step may use, all of its processes together
+    #[arg(long, env = "WAYSTATION_CODE_MEMORY", default_value = "512MB", value_parser = size, value_name = "SIZE")]
+    pub code_memory: Size,
+
+    /// The most that a step's `limits` can set `memory` to
+    #[arg(long, env = "WAYSTATION_MAX_CODE_MEMORY", default_value = "2GB", value_parser = size, value_name = "SIZE")]
+    pub max_code_memory: Size,
+
+    /// How many processes and threads the code of a step may have at once
+    #[arg(
+        long,
+        env = "WAYSTATION_CODE_PROCESSES",
+        default_value = "64",
+        value_name = "COUNT"
+    )]
+    pub code_processes: u64,
+
+    /// The most that a step's `limits` can set `processes` to
+    #[arg(
+        long,
+        env = "WAYSTATION_MAX_CODE_PROCESSES",
+        default_value = "256",
+        value_name = "COUNT"
+    )]
+    pub max_code_processes: u64,
+
+    /// What the files of the code of a step may come to
+    #[arg(long, env = "WAYSTATION_CODE_DISK", default_value = "256MB", value_parser = size, value_name = "SIZE")]
+    pub code_disk: Size,
+
+    /// The most that a step's `limits` can set `disk` to
+    #[arg(long, env = "WAYSTATION_MAX_CODE_DISK", default_value = "2GB", value_parser = size, value_name = "SIZE")]
+    pub max_code_disk: Size,
+
+    /// How much the code of a step may write to standard output and standard error
+    #[arg(long, env = "WAYSTATION_CODE_OUTPUT", default_value = "64MB", value_parser = size, value_name = "SIZE")]
+    pub code_output: Size,
+
+    /// The most that a step's `limits` can set `output` to
+    #[arg(long, env = "WAYSTATION_MAX_CODE_OUTPUT", default_value = "256MB", value_parser = size, value_name = "SIZE")]
+    pub max_code_output: Size,
+
+    /// What the outputs of the code of a step may come to, as JSON
+    #[arg(long, env = "WAYSTATION_CODE_RESULT", default_value = "16MB", value_parser = size, value_name = "SIZE")]
+    pub code_result: Size,
+
+    /// The most that a step's `limits` can set `result` to
+    #[arg(long, env = "WAYSTATION_MAX_CODE_RESULT", default_value = "64MB", value_parser = size, value_name = "SIZE")]
+    pub max_code_result: Size,
+
+    /// Addresses that programs may reach although they are not public, with commas between them: `10.0.0.5:5432`,
+    /// `10.0.0.0/8`, `db.internal`; without a port, every port of them
+    #[arg(long, env = "WAYSTATION_EGRESS_ALLOW", value_name = "HOSTS")]
+    pub egress_allow: Option<Rules>,
 
     /// How many connections may be open at once
     #[arg(
@@ -187,22 +290,21 @@ fn size(text: &str) -> Result<Size, String> {
     if text == "unlimited" {
         return Ok(Size::Unlimited);
     }
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "" | "B" => 1,
-        "KB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "TB" => 1_000_000_000_000,
-        _ => return Err("write a size, such as `2MB` or `10GB`, or `unlimited`".to_owned()),
-    };
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| "write a size, such as `2MB` or `10GB`, or `unlimited`".to_owned())?;
-    number
-        .checked_mul(unit)
+    engine::field::size(text)
         .map(Size::Bytes)
-        .ok_or_else(|| "that is too large a size".to_owned())
+        .ok_or_else(|| "write a size, such as `2MB` or `10GB`, or `unlimited`".to_owned())
+}
+
+/// Reads the address of an index; what comes from it is code, so it must come over TLS, or from this machine.
+fn index(text: &str) -> Result<String, String> {
+    let here = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+    let here = here.iter().filter_map(|start| text.strip_prefix(start));
+    let here = here.into_iter().any(|rest| rest.starts_with([':', '/']));
+    let plain = text.chars().all(|c| c.is_ascii_graphic());
+    match plain && (here || text.starts_with("https://")) {
+        true => Ok(text.to_owned()),
+        false => Err("write an address that begins with `https://`".to_owned()),
+    }
 }
 
 /// Makes the settings of a file the defaults of a command's flags.

@@ -8,6 +8,7 @@ use engine::plan::Plan;
 use engine::problem::{Problem, Source};
 use steps::KINDS;
 
+use crate::packages::Program;
 use crate::store::{NewVersion, RECORD, Store, VersionId};
 use crate::{Error, now};
 
@@ -27,6 +28,17 @@ pub struct Served {
     pub account: i64,
     /// The file it was read from.
     pub path: PathBuf,
+}
+
+impl Served {
+    /// The packages that its steps name.
+    pub fn packages(&self) -> Program<'_> {
+        Program {
+            name: &self.plan.source.name,
+            file: &self.path,
+            sets: &self.plan.packages,
+        }
+    }
 }
 
 /// The programs that are served, by id.

@@ -1,18 +1,20 @@
 //! What a run asks of the world, and what is recorded of it.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::date::Date;
-use engine::host::{Boxed, Code, Effect, Host, Language, Line, Logger, Stream};
+use engine::host::{Boxed, Code, Effect, Host, Line, Logger, Stream};
 use engine::run::{Failure, Outcome, Reason};
 use engine::value::{Record, Value};
 use jiff::Zoned;
+use sandbox::isolation::Isolation;
 use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::app::App;
+use crate::packages::Environment;
 use crate::runs::Run;
 use crate::store::{self, End, RunId, State, Store};
 use crate::{Error, now};
@@ -41,6 +43,8 @@ pub struct Recorder<'a> {
     begun: tokio::sync::Mutex<bool>,
     log: Mutex<Log>,
     pieces: AtomicU64,
+    /// Whether the run has run code.
+    coded: AtomicBool,
 }
 
 /// The lines that are not in the store yet, as JSON lines.
@@ -74,6 +78,7 @@ impl<'a> Recorder<'a> {
             begun: tokio::sync::Mutex::new(run.begun),
             log: Mutex::default(),
             pieces: AtomicU64::new(0),
+            coded: AtomicBool::new(false),
         }
     }
 
@@ -127,6 +132,20 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
+    /// How far the code of the run was kept apart, if it ran any.
+    fn isolation(&self) -> Option<&'static str> {
+        let isolation = self.app.codes.isolation();
+        isolation
+            .filter(|_| self.coded.load(Ordering::Relaxed))
+            .map(Isolation::name)
+    }
+
+    /// Has the run in the record, before it touches anything outside.
+    async fn noted(&self) -> Result<(), Failure> {
+        let noted = self.begin().await;
+        noted.map_err(|error| Failure::new(error.to_string()))
+    }
+
     fn take_log(&self) -> (String, u32) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         (
@@ -148,6 +167,7 @@ impl<'a> Recorder<'a> {
             answer,
             log,
             log_lines,
+            isolation: self.isolation(),
             ended_at: now(),
         };
         if !*self.begun.lock().await {
@@ -282,10 +302,10 @@ impl Host for Recorder<'_> {
         work: Boxed<'e, Result<Value, Failure>>,
     ) -> Boxed<'e, Result<Value, Failure>> {
         Box::pin(async move {
-            // A run is in the record before it touches anything outside.
-            self.begin()
-                .await
-                .map_err(|error| Failure::new(error.to_string()))?;
+            // JavaScript touches nothing outside until it fetches.
+            if effect.kind != "javascript" {
+                self.noted().await?;
+            }
             let left = effect.deadline.saturating_sub(self.elapsed());
             tokio::select! {
                 result = work => result,
@@ -297,14 +317,19 @@ impl Host for Recorder<'_> {
 
     fn code<'e>(&'e self, code: Code<'e>) -> Boxed<'e, Result<Record, Failure>> {
         let logger = Logger::new(self, code.step);
+        self.coded.store(true, Ordering::Relaxed);
         let limit = match code.timeout {
             Some(_) => Duration::MAX,
             None => self.app.config.code_time,
         };
         Box::pin(async move {
-            let ran = match code.language {
-                Language::Python => crate::code::python(&self.app.python, code, logger),
-            };
+            let environment = self.packages(code.asked.packages).await?;
+            let account = self.run.program.account;
+            let begin = || -> Boxed<'_, Result<(), Failure>> { Box::pin(self.noted()) };
+            let ran = self
+                .app
+                .codes
+                .run(account, code, environment, (logger, &begin));
             tokio::time::timeout(limit, ran).await.unwrap_or_else(|_| {
                 let message = format!(
                     "the code took longer than {limit:?}; the step's `timeout` can give it more"
@@ -336,6 +361,19 @@ impl Host for Recorder<'_> {
 }
 
 impl Recorder<'_> {
+    /// What code imports, where it names packages; it is installed if need be.
+    async fn packages(&self, wanted: &[String]) -> Result<Option<Arc<Environment>>, Failure> {
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let python = self.app.codes.python().await.map_err(Failure::new)?;
+        let ready = self
+            .app
+            .packages
+            .ready(python, wanted, self.run.program.packages());
+        ready.await.map(Some).map_err(Failure::new)
+    }
+
     /// Waits until the run is told to stop.
     async fn stopped(&self) {
         loop {

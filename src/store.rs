@@ -217,6 +217,8 @@ pub struct End {
     pub log: String,
     /// How many lines that piece has.
     pub log_lines: u32,
+    /// How far its code was kept apart, if it ran any.
+    pub isolation: Option<&'static str>,
     /// When it ended.
     pub ended_at: i64,
 }
@@ -287,6 +289,8 @@ pub struct Detail {
     pub answer: Option<String>,
     /// How many lines its log has.
     pub log_lines: u32,
+    /// How far its code was kept apart, if it ran any.
+    pub isolation: Option<String>,
 }
 
 /// Some of a run's log.

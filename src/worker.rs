@@ -94,6 +94,7 @@ async fn close(app: &App, id: crate::store::RunId, error: &Error) -> Result<(), 
         answer,
         log: String::new(),
         log_lines: 0,
+        isolation: None,
         ended_at: now(),
     };
     Ok(app.store.finish(id, end).await?)

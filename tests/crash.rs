@@ -16,9 +16,11 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use support::outside::Outside;
 use support::{KEY, TestCommand, TestServer};
 use tokio::runtime::Runtime;
 use waystation::store::sqlite::Sqlite;
@@ -28,6 +30,8 @@ use waystation::store::{Detail, Filter, RECORD, RunId, State, Store};
 const MOMENTS: std::ops::Range<u64> = 5_000..150_000;
 /// The longest that anything which must happen is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// In one of so many rounds code runs as well.
+const CODE: u64 = 4;
 /// How many clients call at once.
 const CLIENTS: u64 = 12;
 
@@ -136,9 +140,8 @@ impl Program {
             Code => format!(
                 "
       - python: |
-          import os, time
-          witness = os.open({witness:?}, os.O_WRONLY | os.O_APPEND)
-          os.write(witness, (inputs['Mark'] + '\\n').encode())
+          import time, urllib.request
+          urllib.request.urlopen('{witness}/' + inputs['Mark'])
           time.sleep(0.05)
       - set: {{Echo: '{{{{ Mark }}}}'}}
         show: [Echo]"
@@ -296,6 +299,10 @@ impl<'a> Client<'a> {
 /// A server that is killed again and again, and what its clients heard.
 struct Crash {
     command: TestCommand,
+    /// What code may reach: where it notes that it ran.
+    allowed: String,
+    /// The marks of the code that ran.
+    witness: Arc<Mutex<Vec<String>>>,
     runtime: Runtime,
     answers: Vec<Answer>,
     /// How many runs were seen to be at work when the server was killed.
@@ -305,15 +312,31 @@ struct Crash {
 
 impl Crash {
     fn new() -> Crash {
-        let command = TestCommand::new(&[("witness", "")]);
-        let witness = command.folder.path().join("witness");
+        let command = TestCommand::new(&[]);
+        let outside = Outside::new();
+        let allowed = outside.address();
+        let url = outside.url();
+        let witness = Arc::<Mutex<Vec<String>>>::default();
+        let noted = witness.clone();
+        std::thread::spawn(move || {
+            loop {
+                let called = outside.called();
+                // A kill may come between the connection and the request.
+                if !called.path.is_empty() {
+                    noted.lock().unwrap().push(called.path.clone());
+                }
+                called.answer();
+            }
+        });
         for program in Program::ALL {
             let name = format!("{program:?}.yaml");
-            let text = program.text(&witness.display().to_string());
+            let text = program.text(&url);
             support::write(command.folder.path(), &name, &text);
         }
         Crash {
             command,
+            allowed,
+            witness,
             runtime: Runtime::new().unwrap(),
             answers: Vec::new(),
             interrupted: 0,
@@ -325,7 +348,8 @@ impl Crash {
     fn start(&mut self) -> TestServer {
         let (began, since) = (Instant::now(), waystation::now());
         // The queue must not fill up: every accepted run is one more to look for.
-        let server = TestServer::start(&self.command, &["--max-queued", "100000"]);
+        let flags = ["--max-queued", "100000", "--egress-allow", &self.allowed];
+        let server = TestServer::start(&self.command, &flags);
         self.starts.push(began.elapsed());
         let store = self.store();
         for id in self.list(&store, Some(State::Running), None, 10_000) {
@@ -363,6 +387,13 @@ impl Crash {
     fn kill(&self, mut server: TestServer, round: u64, chance: &mut Chance) -> Vec<Answer> {
         let killed = AtomicBool::new(false);
         let (first, heard) = channel();
+        // Most kills do not wait for the server to find out how far code can be kept apart.
+        let mut answers = Vec::new();
+        if round.is_multiple_of(CODE) {
+            let mut client = Client::new(&server, (round, CLIENTS), Chance(0), &killed);
+            let answer = client.one(Code, false, &format!("{round}-{CLIENTS}-0"));
+            answers.push(answer.unwrap());
+        }
         let moment =
             Duration::from_micros(MOMENTS.start + chance.below(MOMENTS.end - MOMENTS.start));
         std::thread::scope(|scope| {
@@ -379,11 +410,10 @@ impl Crash {
             killed.store(true, Ordering::SeqCst);
             server.signal(Signal::KILL);
             server.child.wait().unwrap();
-            clients
-                .into_iter()
-                .flat_map(|client| client.join().unwrap())
-                .collect()
-        })
+            let heard = clients.into_iter().map(|client| client.join().unwrap());
+            answers.extend(heard.flatten());
+        });
+        answers
     }
 
     /// Checks what clients heard against the record, and the record itself.
@@ -430,10 +460,11 @@ impl Crash {
             let before = runs.insert(run.inputs.clone(), run.clone());
             assert!(before.is_none(), "recorded twice: {before:?}, {run:?}");
         }
-        let witness = std::fs::read_to_string(self.command.folder.path().join("witness")).unwrap();
+        let witness = self.witness.lock().unwrap();
+        assert!(!witness.is_empty(), "no code ran");
         let mut began = HashSet::new();
-        for mark in witness.lines() {
-            assert!(began.insert(mark), "the code of {mark} ran twice");
+        for mark in &*witness {
+            assert!(began.insert(mark.as_str()), "the code of {mark} ran twice");
             let run = runs.get(&inputs(mark));
             assert!(run.is_some(), "the code of {mark} ran without a record");
         }

@@ -70,6 +70,7 @@ fn end(state: State, log: &str) -> End {
         answer: "[]".to_owned(),
         log: log.to_owned(),
         log_lines: log.lines().count() as u32,
+        isolation: None,
         ended_at: 30,
     }
 }
@@ -402,7 +403,7 @@ async fn a_database_of_a_newer_release_is_refused() {
         .to_string();
     assert_eq!(
         refused,
-        "the database is of a newer release of Waystation (its format is 99, this release knows 1)"
+        "the database is of a newer release of Waystation (its format is 99, this release knows 2)"
     );
     assert!(Sqlite::read_only(&path).is_err());
 }

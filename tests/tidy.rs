@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 5] = [
     &["http", "worker"],
     &["app", "code", "recorder", "runs"],
     &["keys", "programs", "watch"],
-    &["config", "store"],
+    &["config", "egress", "packages", "store"],
 ];
 
 /// What reaches the world, in words that stand in code: files, network, processes, time, threads, luck.
@@ -135,6 +135,7 @@ fn every_version_stands_in_the_workspace() {
     for path in [
         "Cargo.toml",
         "crates/engine/Cargo.toml",
+        "crates/javascript/Cargo.toml",
         "crates/steps/Cargo.toml",
     ] {
         for (name, how) in dependencies(path) {

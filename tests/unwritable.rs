@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use support::outside::Outside;
 use support::{KEY, TestCommand, TestServer};
 use waystation::store::sqlite::Sqlite;
 use waystation::store::{Filter, RECORD, State, Store};
@@ -16,20 +17,19 @@ const PROGRAM: &str = r#"id: 1
 name: Wait
 functions:
   Main:
-    triggers: [webhook: {outputs: {File: ''}}]
+    triggers: [webhook: {outputs: {Url: ''}}]
     steps:
       - python: |
-          import os, time
-          while not os.path.exists(inputs["File"]):
-              time.sleep(0.01)
+          import urllib.request
+          urllib.request.urlopen(inputs["Url"])
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_run_is_written_when_it_can_be() {
     let command = TestCommand::new(&[("wait.yaml", PROGRAM)]);
-    let server = TestServer::start(&command, &[]);
-    let file = command.folder.path().join("go");
-    let parameters = format!("program_id=1&variables={}", file.display());
+    let outside = Outside::new();
+    let server = TestServer::start(&command, &["--egress-allow", &outside.address()]);
+    let parameters = format!("program_id=1&variables={}", outside.url());
     let address = server.address.clone();
     let called = std::thread::spawn(move || call(&address, &parameters));
     let path = command.folder.path().join("data").join(RECORD);
@@ -38,7 +38,7 @@ async fn the_end_of_a_run_is_written_when_it_can_be() {
     // Another program holds the database longer than the server waits for it.
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    std::fs::write(&file, "").unwrap();
+    outside.called().answer();
     let answer = called.join().unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.ends_with(r#"{"Error":"The run could not be recorded, so its outcome is not known. The server's log says why."}"#), "{answer}");

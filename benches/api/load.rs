@@ -16,6 +16,8 @@ pub struct Load<'a> {
     pub body: &'a str,
     pub connections: usize,
     pub until: Until,
+    /// How long after the start of a request the next one of a connection starts, at the soonest.
+    pub pace: Duration,
 }
 
 /// When a load ends. Every connection sends at least one request.
@@ -77,9 +79,9 @@ impl Load<'_> {
                     self.request.to_owned(),
                     self.body.to_owned(),
                 );
-                let end = end.clone();
+                let (end, pace) = (end.clone(), self.pace);
                 tokio::spawn(async move {
-                    call(&address, request.as_bytes(), body.as_bytes(), end).await
+                    call(&address, request.as_bytes(), body.as_bytes(), (end, pace)).await
                 })
             });
             let calls: Vec<_> = calls.collect();
@@ -101,7 +103,12 @@ impl Load<'_> {
     }
 }
 
-async fn call(address: &str, request: &[u8], body: &[u8], end: End) -> Vec<Duration> {
+async fn call(
+    address: &str,
+    request: &[u8],
+    body: &[u8],
+    (end, pace): (End, Duration),
+) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.set_nodelay(true).expect("a socket");
     let mut latencies = Vec::with_capacity(1 << 16);
@@ -133,6 +140,7 @@ async fn call(address: &str, request: &[u8], body: &[u8], end: End) -> Vec<Durat
         if end.has_come() {
             return latencies;
         }
+        tokio::time::sleep_until((start + pace).into()).await;
     }
 }
 

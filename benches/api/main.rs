@@ -124,6 +124,7 @@ fn compare(ours: &str) -> Vec<Value> {
             body: ANSWER,
             connections,
             until: Until::Time(time),
+            pace: Duration::ZERO,
         };
         let (mut bares, mut own) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
@@ -175,6 +176,7 @@ fn looped(address: &str) -> Duration {
                 body,
                 connections: 1,
                 until: Until::Answers(1),
+                pace: Duration::ZERO,
             };
             load.on(address);
             start.elapsed()
@@ -192,6 +194,7 @@ fn watch(server: &TestServer, runs: usize) -> Vec<f64> {
         body: ANSWER,
         connections: 64,
         until: Until::Answers(SAMPLE),
+        pace: Duration::ZERO,
     };
     let (mut made, mut sizes) = (0, Vec::new());
     println!("\n     runs  resident MiB");

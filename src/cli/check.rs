@@ -1,7 +1,7 @@
 //! `waystation check`: all problems of programs.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use engine::plan::Plan;
@@ -10,6 +10,8 @@ use steps::KINDS;
 
 use super::output::{self, note};
 use super::{Done, WELL, counted, failed, program_files, read};
+use crate::packages::lock::Lock;
+use crate::packages::pins;
 
 /// Show everything that is wrong with programs
 ///
@@ -32,7 +34,9 @@ impl Check {
         let mut count = 0;
         for path in &files {
             let source = read(path)?;
-            let problems = problems(&source, &mut ids);
+            let checked = Plan::check(&source, &KINDS);
+            let unpinned = checked.as_ref().ok().and_then(|plan| unpinned(plan, path));
+            let problems = problems(checked, &source, &mut ids);
             count += problems.len();
             for problem in &problems {
                 if self.json {
@@ -40,6 +44,9 @@ impl Check {
                 } else {
                     note(format_args!("{:#}", problem.drawn(&source)));
                 }
+            }
+            if let Some(unpinned) = unpinned.filter(|_| !self.json) {
+                note(format_args!("note: {unpinned}"));
             }
         }
         if self.json {
@@ -59,8 +66,12 @@ impl Check {
     }
 }
 
-fn problems(source: &Source, ids: &mut HashMap<u64, String>) -> Vec<Problem> {
-    let plan = match Plan::check(source, &KINDS) {
+fn problems(
+    checked: Result<Plan, Vec<Problem>>,
+    source: &Source,
+    ids: &mut HashMap<u64, String>,
+) -> Vec<Problem> {
+    let plan = match checked {
         Ok(plan) => plan,
         Err(problems) => return problems,
     };
@@ -79,4 +90,22 @@ fn problems(source: &Source, ids: &mut HashMap<u64, String>) -> Vec<Problem> {
             vec![problem.help("give this program another id")]
         }
     }
+}
+
+/// What is to be said of a program whose packages have not all been installed, or cannot be.
+fn unpinned(plan: &Plan, path: &Path) -> Option<String> {
+    let file = pins::beside(path).filter(|_| !plan.packages.is_empty())?;
+    let lock = match Lock::read(&file) {
+        Ok(lock) => lock,
+        Err(why) => return Some(why),
+    };
+    let pinned = |set: &Vec<String>| lock.0.keys().any(|key| key.wanted == *set);
+    let name = Path::new(&*plan.source.name);
+    (!plan.packages.iter().all(pinned)).then(|| {
+        format!(
+            "the packages of {} are installed when it is first served or run, and pinned in {}",
+            name.display(),
+            name.with_extension("lock").display()
+        )
+    })
 }

@@ -14,8 +14,10 @@ use super::output::{self, note};
 use super::{Done, WELL, failed, read, runtime};
 use crate::Error;
 use crate::app::App;
+use crate::code::Codes;
 use crate::config::Config;
 use crate::keys::Keys;
+use crate::packages::{Packages, Tools};
 use crate::programs::{OWNER, drawn};
 use crate::runs::{self, Call, Refused, Started};
 use crate::store::sqlite::Sqlite;
@@ -45,8 +47,17 @@ pub struct Run {
 pub(super) fn concerns(flag: &str) -> bool {
     const OWN: [&str; 4] = ["file", "values", "function", "json"];
     const OF_RUNS: [&str; 4] = ["run_time", "max_steps", "max_passes", "max_calls"];
-    const OF_CODE: [&str; 2] = ["python", "code_time"];
-    OWN.contains(&flag) || OF_RUNS.contains(&flag) || OF_CODE.contains(&flag)
+    let of_code = [
+        "code_",
+        "egress_allow",
+        "max_code_",
+        "sandbox",
+        "python",
+        "uv",
+        "package_index",
+    ];
+    let of_code = of_code.iter().any(|start| flag.starts_with(start));
+    OWN.contains(&flag) || OF_RUNS.contains(&flag) || of_code
 }
 
 impl Run {
@@ -72,7 +83,13 @@ impl Run {
             Stream::Note => note(format_args!("note: {line}")),
             _ => note(line),
         };
-        let outcome = runtime()?.block_on(once(self.config, plan, entry, Some(Box::new(watch))));
+        let outcome = runtime()?.block_on(once(
+            self.config,
+            None,
+            (plan, &self.file),
+            entry,
+            Some(Box::new(watch)),
+        ));
         match outcome? {
             Ok(outcome) => shown(&source.name, outcome, self.json),
             Err(refusal) => {
@@ -86,13 +103,15 @@ impl Run {
     }
 }
 
-/// Runs a program once, with a record that is forgotten afterwards.
+/// Runs a program of a file once, with a record that is forgotten afterwards. Many runs can share what runs
+/// their code.
 ///
 /// # Errors
 /// When the record cannot be kept. A call that starts nothing gives the sentence why.
 pub(super) async fn once(
     config: Config,
-    plan: Plan,
+    codes: Option<Arc<Codes>>,
+    (plan, file): (Plan, &Path),
     entry: engine::plan::Call,
     watch: Option<crate::app::Watch>,
 ) -> Result<Result<Outcome, String>, Error> {
@@ -106,8 +125,15 @@ pub(super) async fn once(
         Keys::forgotten()?,
     );
     app.watch = watch;
+    if let Some(codes) = codes {
+        app.codes = codes;
+    }
+    if let Some(folder) = cache() {
+        let tools = Tools::of(&app.config, app.codes.clone());
+        app.packages = Packages::new(tools, folder, Box::new(|line| note(line)));
+    }
     let program = plan.id;
-    app.programs.serve(plan, Path::new(""), &*store).await?;
+    app.programs.serve(plan, file, &*store).await?;
     let call = Call {
         account: OWNER,
         program,
@@ -122,6 +148,17 @@ pub(super) async fn once(
         Err(Refused::Failed(_, error)) => Err(error),
         Err(_) => Err(Error::new("the run could not be started")),
     }
+}
+
+/// The user's folder for packages; nothing where the environment names none.
+fn cache() -> Option<PathBuf> {
+    let named = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let folder = named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")));
+    folder.map(|folder| folder.join("waystation/packages"))
 }
 
 /// Writes an outcome for people, or as JSON.
@@ -156,8 +193,8 @@ fn told(file: &str, failure: &Failure) -> String {
         Some(at) => format!("{file}:{}:{}: ", at.line, at.column),
         None => "error: ".to_owned(),
     };
-    format!(
-        "{}{place}{failure}",
-        failure.traceback.as_deref().unwrap_or_default()
-    )
+    match &failure.traceback {
+        Some(traceback) => format!("{}\n{place}{failure}", traceback.trim_end()),
+        None => format!("{place}{failure}"),
+    }
 }

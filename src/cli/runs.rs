@@ -110,6 +110,7 @@ fn detail(run: &Detail) -> String {
     rows.push(("called", clock(about.created_at)));
     rows.extend(about.started_at.map(|at| ("began", clock(at))));
     rows.extend(about.ended_at.map(|at| ("ended", clock(at))));
+    rows.extend(run.isolation.clone().map(|kept| ("isolation", kept)));
     rows.push(("log", super::counted(run.log_lines as usize, "line")));
     rows.push(("inputs", run.inputs.clone()));
     rows.extend(run.answer.clone().map(|answer| match about.state {
@@ -117,7 +118,7 @@ fn detail(run: &Detail) -> String {
         _ => ("failure", answer),
     }));
     rows.iter()
-        .map(|(name, value)| format!("{name:>8}  {value}\n"))
+        .map(|(name, value)| format!("{name:>9}  {value}\n"))
         .collect()
 }
 
@@ -126,6 +127,7 @@ fn detail_json(run: &Detail) -> String {
     let mut all = serde_json::to_value(&run.summary).unwrap_or_default();
     all["version"] = run.version.into();
     all["log_lines"] = run.log_lines.into();
+    all["isolation"] = run.isolation.clone().into();
     all["inputs"] = json(&run.inputs);
     all["answer"] = run.answer.as_deref().map(json).unwrap_or_default();
     all.to_string()

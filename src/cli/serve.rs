@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use sandbox::isolation::Isolation;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -21,7 +22,7 @@ use super::{Done, STACK, WELL};
 use crate::app::App;
 use crate::config::{Config, Size};
 use crate::keys::{self, Files, Keys};
-use crate::programs::{OWNER, Report};
+use crate::programs::{OWNER, Report, Served};
 use crate::store::sqlite::{Options, Sqlite};
 use crate::store::{RECORD, Store};
 use crate::watch::Watched;
@@ -100,8 +101,18 @@ async fn serve(dir: &Path, config: Config) -> Done {
     let address = listener
         .local_addr()
         .map_err(|error| Error::new(error.to_string()))?;
+    app.egress.own(address);
     output::text(greeting(&app, dir, address, new_key.as_deref()))?;
     tell(&report, true);
+    let coded = |served: &&Arc<Served>| {
+        ["python", "javascript", "shell"]
+            .iter()
+            .any(|kind| served.plan.uses(kind))
+    };
+    if report.changed.iter().any(|served| coded(&served)) {
+        tokio::spawn(isolated(app.clone()));
+    }
+    prepare(&app, &report);
     let working = tokio::spawn(worker::work(app.clone()));
     let reloading = tokio::spawn(reload(
         app.clone(),
@@ -212,14 +223,51 @@ async fn reload(app: Arc<App>, dir: PathBuf, folder: Watched, keys: Watched, fil
 
 /// Reads the folder of programs, and once more as long as there are folders in it that were not watched
 /// while they were read.
-async fn read_again(app: &App, dir: &Path, folder: &Watched) -> Result<(), Error> {
+async fn read_again(app: &Arc<App>, dir: &Path, folder: &Watched) -> Result<(), Error> {
     loop {
         let report = app.programs.load(dir, &*app.store).await?;
         tell(&report, false);
+        prepare(app, &report);
         // The watcher answers on a thread of its own, and is waited for.
         if !tokio::task::block_in_place(|| folder.follow(report.folders))? {
             return Ok(());
         }
+    }
+}
+
+/// Gets ready in the background what the code of new programs needs: its packages, and processes.
+fn prepare(app: &Arc<App>, report: &Report) {
+    for served in report.changed.iter().cloned() {
+        let app = app.clone();
+        tokio::spawn(async move {
+            if let Err(why) = app.prepare(&served).await {
+                let file = &served.plan.source.name;
+                tracing::warn!("the code of {file} cannot run yet: {why}");
+            }
+        });
+    }
+}
+
+/// Finds out how far code is kept apart, and says so; with emphasis where it is less than it was at the last start.
+async fn isolated(app: Arc<App>) {
+    let Ok(offer) = app.codes.offer().await else {
+        return;
+    };
+    match offer.isolation {
+        Isolation::Jail => tracing::info!("{}", offer.told()),
+        _ => tracing::warn!("{}", offer.told()),
+    }
+    let kept = app.config.data.join("isolation");
+    let before = std::fs::read_to_string(&kept).ok();
+    let before = before.and_then(|name| name.trim().parse::<Isolation>().ok());
+    if let Some(before) = before.filter(|before| *before > offer.isolation) {
+        tracing::warn!(
+            "at the last start code was kept apart as `{before}`, and now it is as `{}`",
+            offer.isolation
+        );
+    }
+    if let Err(error) = std::fs::write(&kept, offer.isolation.name()) {
+        tracing::warn!("{}: {error}", kept.display());
     }
 }
 

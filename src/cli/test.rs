@@ -1,6 +1,6 @@
 //! `waystation test`: makes the calls that programs name as their tests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Args, Parser};
@@ -14,7 +14,9 @@ use steps::KINDS;
 use super::output::{self, note};
 use super::{Done, WELL, counted, failed, program_files, read, runtime};
 use crate::Error;
+use crate::code::Codes;
 use crate::config::Config;
+use crate::egress::{Egress, Rules};
 use crate::programs::drawn;
 
 /// Run the tests of programs
@@ -48,10 +50,12 @@ pub struct Tested {
 impl Test {
     pub(super) fn run(self) -> Done {
         let runtime = runtime()?;
+        let config = Defaults::parse_from(["test"]).config;
+        let codes = Arc::new(Codes::new(&config, Arc::new(Egress::new(Rules::default()))));
         let mut all = Vec::new();
         for path in program_files(&self.paths)? {
             let source = read(&path)?;
-            let tested = runtime.block_on(tests(&source))?;
+            let tested = runtime.block_on(tests(&source, &path, &codes))?;
             if !self.json {
                 tested.iter().try_for_each(show)?;
             }
@@ -85,11 +89,11 @@ fn show(tested: &Tested) -> Result<(), Error> {
     }
 }
 
-/// Runs all tests of a program.
+/// Runs all tests of a program, which stands in the file `path`.
 ///
 /// # Errors
 /// When the runs cannot be recorded.
-pub async fn tests(source: &Source) -> Result<Vec<Tested>, Error> {
+pub async fn tests(source: &Source, path: &Path, codes: &Arc<Codes>) -> Result<Vec<Tested>, Error> {
     let plan = match Plan::check(source, &KINDS) {
         Ok(plan) => plan,
         Err(problems) => {
@@ -113,13 +117,17 @@ pub async fn tests(source: &Source) -> Result<Vec<Tested>, Error> {
         all.push(Tested {
             program: source.name.to_string(),
             test,
-            wrong: wrong(plan, case).await?,
+            wrong: wrong((plan, path), case, codes.clone()).await?,
         });
     }
     Ok(all)
 }
 
-async fn wrong(plan: Plan, case: &Case) -> Result<Vec<String>, Error> {
+async fn wrong(
+    program: (Plan, &Path),
+    case: &Case,
+    codes: Arc<Codes>,
+) -> Result<Vec<String>, Error> {
     let config = Defaults::parse_from(["test"]).config;
     let lines = Arc::new(Mutex::new(Vec::new()));
     let kept = lines.clone();
@@ -135,14 +143,15 @@ async fn wrong(plan: Plan, case: &Case) -> Result<Vec<String>, Error> {
         values: case.variables.clone(),
         by_webhook: false,
     };
-    let came = match super::run::once(config, plan, entry, Some(Box::new(watch))).await? {
-        Ok(Outcome::Succeeded(values)) => {
-            let pair = |(name, value)| Value::list(vec![Value::Text(name), value]);
-            Ok(Value::list(values.into_iter().map(pair).collect()))
-        }
-        Ok(Outcome::Failed(failure) | Outcome::Cancelled(failure)) => Err(failure.to_string()),
-        Err(sentence) => Err(sentence),
-    };
+    let came =
+        match super::run::once(config, Some(codes), program, entry, Some(Box::new(watch))).await? {
+            Ok(Outcome::Succeeded(values)) => {
+                let pair = |(name, value)| Value::list(vec![Value::Text(name), value]);
+                Ok(Value::list(values.into_iter().map(pair).collect()))
+            }
+            Ok(Outcome::Failed(failure) | Outcome::Cancelled(failure)) => Err(failure.to_string()),
+            Err(sentence) => Err(sentence),
+        };
     let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(differences(case, &came, &lines))
 }

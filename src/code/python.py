@@ -1,9 +1,32 @@
-# Runs the code of one `python` step. Descriptor 0 is a socket: the request comes in on it and the answer
-# goes out, each as a length of four bytes, then JSON. The answer's first byte says what it is:
-# `o` the outputs, `e` an error.
+# Runs the code of one `python` step, in a process of its own. Before it stand `outputs.py` and `raised.py`. The channel
+# is a socket: the request comes in on it and the answer goes out, each as a length of four bytes, then JSON. The
+# answer's first byte says what it is: `o` the outputs, `e` an error.
+import atexit
 import json
+import linecache
 import os
+import resource
 import sys
+import threading
+
+# What most code imports: a child that is forked has it already.
+import base64
+import collections
+import csv
+import datetime
+import decimal
+import functools
+import hashlib
+import io
+import itertools
+import math
+import random
+import re
+import statistics
+import string
+import time
+import urllib.parse
+import uuid
 
 
 def receive(size):
@@ -17,90 +40,37 @@ def receive(size):
 
 
 def send(kind, value):
+    if os.getpid() != own:
+        # What the code forked has no answer to give, wherever it ends.
+        os._exit(0 if kind == b"o" else 1)
     sys.stdout.flush()
     sys.stderr.flush()
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     data = kind + text.encode("utf-8")
-    fcntl.fcntl(channel, fcntl.F_SETFL, 0)
+    if len(data) > request["limits"]["result"] + 1 and kind == b"o":
+        fail("the outputs are too large", limit="result")
     data = len(data).to_bytes(4, "big") + data
     while data:
         data = data[os.write(channel, data):]
     os._exit(0)
 
 
-def fail(message, line=None, traceback=None):
+def fail(message, line=None, trace=None, limit=None):
     def plain(text):
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
-    traceback = traceback and plain(traceback[-32768:])
-    send(b"e", {"message": plain(message[:4096]), "line": line, "traceback": traceback})
+    trace = trace and plain(trace[-LONGEST_TRACEBACK:])
+    send(b"e", {"message": plain(message[:4096]), "line": line, "traceback": trace, "limit": limit})
 
 
-def wrong(value):
-    """What of a value cannot be kept, or None."""
-    kind = type(value)
-    if value is None or kind is bool:
-        return None
-    if isinstance(value, str):
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            return "a text with half of a surrogate pair in it"
-        return None
-    if isinstance(value, int):
-        return None if -(1 << 127) <= value < 1 << 127 else "a whole number of more than 127 bits"
-    if isinstance(value, float):
-        return None if value - value == 0 else f"the number {value}"
-    if isinstance(value, (list, tuple)):
-        return next(filter(None, map(wrong, value)), None)
-    if isinstance(value, dict):
-        for key, member in value.items():
-            if not isinstance(key, str):
-                return f"a dictionary with the key {key!r}, which is no text"
-            found = wrong(key) or wrong(member)
-            if found:
-                return found
-        return None
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    article = "an" if name[0] in "aeiou" else "a"
-    return f"{article} `{name}`"
-
-
-def checked(outputs):
-    if not isinstance(outputs, dict):
-        fail(f"`outputs` must stay a dictionary, and is a `{type(outputs).__name__}`")
-    for name, value in outputs.items():
-        if not isinstance(name, str) or not name:
-            fail(f"an output's name must be a text, and this is {name!r}")
-        try:
-            found = wrong(name) or wrong(value)
-        except RecursionError:
-            found = "a value that is nested too deep"
-        if found:
-            fail(f"the output `{name}` cannot be kept: it is or holds {found}")
-    return outputs
-
-
-def raised(error):
-    import traceback
-
-    # The first frame is this file's own.
-    inner = error.__traceback__ and error.__traceback__.tb_next
-    error = error.with_traceback(inner)
-    line = None
-    while inner:
-        if inner.tb_frame.f_code.co_filename == request["file"]:
-            line = inner.tb_lineno
-        inner = inner.tb_next
-    message = "".join(traceback.format_exception_only(type(error), error)).strip()
-    if isinstance(error, SyntaxError):
-        message = f"{type(error).__name__}: {error.msg}"
-        if error.filename == request["file"]:
-            line = error.lineno
-    if line:
-        message += f" (line {line - request['line'] + 1} of the code)"
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    fail(message, line, text)
+def keep_limits(limits):
+    for what, soft, reserve in (
+        (resource.RLIMIT_DATA, limits["memory"], RESERVE),
+        (resource.RLIMIT_CPU, limits["cpu"], 1),
+        (resource.RLIMIT_NPROC, limits["processes"], 0),
+        (resource.RLIMIT_FSIZE, limits["disk"], 0),
+    ):
+        resource.setrlimit(what, (soft, soft + reserve))
 
 
 def run():
@@ -109,34 +79,46 @@ def run():
     main = type(sys)("__main__")
     sys.modules["__main__"] = main
     main.inputs, main.outputs = request["inputs"], {}
+    linecache.cache[request["file"]] = (len(source), None, source.splitlines(True), request["file"])
     try:
-        import linecache
-
-        linecache.cache[request["file"]] = (len(source), None, source.splitlines(True), request["file"])
-        exec(compile(source, request["file"], "exec", dont_inherit=True), main.__dict__)
-        if "threading" in sys.modules:
-            threading = sys.modules["threading"]
-            for thread in threading.enumerate():
-                if thread is not threading.main_thread() and not thread.daemon:
-                    thread.join()
-    except SystemExit as end:
-        if end.code not in (None, 0):
-            fail(f"the code ended with exit status {end.code}")
+        try:
+            exec(compile(source, request["file"], "exec", dont_inherit=True), main.__dict__)
+        except SystemExit as end:
+            left(end)
+        # As at the end of any Python: threads are waited for, then what was to be done at the end is done.
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        send(b"o", checked(main.__dict__.get("outputs")))
     except BaseException as error:
         raised(error)
-    send(b"o", checked(main.__dict__.get("outputs")))
 
 
-import fcntl
+REHEARSAL = """import json
+def double(numbers):
+    return [2 * number for number in numbers]
+outputs["Doubled"] = double(inputs["Numbers"])
+print(end="")
+"""
 
-channel = os.dup(0)
-nothing = os.open(os.devnull, os.O_RDONLY)
-os.dup2(nothing, 0)
-os.close(nothing)
-sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-request = json.loads(receive(int.from_bytes(receive(4), "big")))
-# When the server closes the socket, or dies, the whole process group is ended by SIGIO.
-fcntl.fcntl(channel, fcntl.F_SETOWN, -os.getpgrp())
-fcntl.fcntl(channel, fcntl.F_SETFL, os.O_ASYNC)
-run()
+
+def rehearse():
+    """Does once what a run does, so that the memory it touches is this process's own before anybody waits."""
+    main = type(sys)("__main__")
+    main.inputs, main.outputs = json.loads('{"Numbers": [1, 2.5]}'), {}
+    exec(compile(REHEARSAL, "rehearsal", "exec", dont_inherit=True), main.__dict__)
+    json.dumps(checked(main.outputs), ensure_ascii=False).encode("utf-8")
+
+
+def serve(socket):
+    global channel, own, request
+    channel, own = socket, os.getpid()
+    for name in ("stdout", "stderr"):
+        # What the parent had is closed there.
+        number = 1 if name == "stdout" else 2
+        setattr(sys, name, open(number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False))
+    rehearse()
+    request = json.loads(receive(int.from_bytes(receive(4), "big")))
+    os.environ.update(request["environment"])
+    threading.excepthook = raised_aside
+    keep_limits(request["limits"])
+    run()

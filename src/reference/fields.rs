@@ -73,6 +73,7 @@ fn takes(setting: &Json) -> String {
             "block" => "steps",
             "function" => "function name",
             "kept" | "shown" => "list of names",
+            "packages" => "list of packages",
             "time" => "length of time",
             "literal" => "any value",
             other => other,

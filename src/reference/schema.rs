@@ -88,7 +88,7 @@ fn of_field(field: &str, of: &str) -> Json {
         ("input", "condition") => json!({ "type": ["boolean", "number", "string"] }),
         ("input", "text") => json!({ "type": ["string", "number", "boolean", "null"] }),
         ("block", _) => json!({ "$ref": "#/$defs/steps" }),
-        ("kept" | "shown", _) => {
+        ("kept" | "shown" | "packages", _) => {
             json!({ "type": ["array", "string"], "items": { "type": "string" } })
         }
         ("output" | "code" | "function", _) => json!({ "type": "string" }),

@@ -26,6 +26,7 @@ Commands:
   runs         Show what has run, the newest first
   logs         Show the log of a run
   key          Show the API key, or make a new one
+  doctor       Show what this machine offers, above all how far code is kept apart
   completions  Write a completion script for a shell
   help         Print this message or the help of the given subcommand(s)
 ";

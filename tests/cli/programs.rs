@@ -1,9 +1,12 @@
 //! `check`, `test`, `run`, `new` and `steps`.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value as Json, json};
 
+use crate::support::outside::Outside;
 use crate::support::{TestCommand, write};
 
 const GOOD: &str = "id: 1
@@ -264,6 +267,59 @@ double quotes: line 1 column 2 (char 1) (line 3 of the code)";
     command
         .run(&["run", "failing.yaml", "--function", "Values"])
         .is(1, "", text);
+}
+
+#[test]
+fn run_shows_what_code_writes_as_it_writes_it() {
+    let program = "id: 1
+name: Slow
+functions:
+  Main:
+    triggers: [webhook: {outputs: {Url: ''}}]
+    steps:
+      - python: |
+          import sys, urllib.request
+          print('one')
+          print('two', file=sys.stderr)
+          urllib.request.urlopen(inputs['Url'])
+          print('three')
+          raise ValueError('no')
+";
+    let command = TestCommand::new(&[("slow.yaml", program)]);
+    let outside = Outside::new();
+    let url = outside.url();
+    let mut child = command
+        .command(&[
+            "run",
+            "--egress-allow",
+            &outside.address(),
+            "slow.yaml",
+            &url,
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut shown = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut next = || shown.next().map(Result::unwrap);
+    let mut first = [next().unwrap(), next().unwrap()];
+    first.sort();
+    assert_eq!(first, ["one", "two"]);
+    outside.called().answer();
+    let rest: Vec<String> = std::iter::from_fn(next).collect();
+    assert!(rest[1].starts_with(&format!("note: reached {} (", outside.address())));
+    assert_eq!(
+        [&rest[..1], &rest[2..]].concat(),
+        [
+            "three",
+            "Traceback (most recent call last):",
+            "  File \"slow.yaml\", line 13, in <module>",
+            "    raise ValueError('no')",
+            "ValueError: no",
+            "slow.yaml:13:1: Main, step 1 (python): ValueError: no (line 6 of the code)",
+        ]
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
 #[test]

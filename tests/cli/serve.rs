@@ -2,13 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::Signal;
 
+use crate::support::outside::Outside;
 use crate::support::{KEY, TestCommand, TestServer};
 
 /// The longest that anything which must happen is waited for.
@@ -63,9 +62,7 @@ pub fn until<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A program whose run writes `first`, stays at work until it is let go, and writes `second`.
-pub struct Held {
-    pub fifo: PathBuf,
-}
+pub struct Held(Outside);
 
 impl Held {
     pub const TEXT: &str = "id: 5
@@ -73,34 +70,38 @@ name: Held
 functions:
   Main:
     triggers:
-      - webhook: {outputs: {Path: ''}}
+      - webhook: {outputs: {Url: ''}}
     steps:
       - python: |
+          import urllib.request
           print('first')
-          open(inputs['Path']).read()
+          urllib.request.urlopen(inputs['Url'])
           print('second')
           outputs['Done'] = True
         show: [Done]
 ";
 
-    pub fn new(folder: &Path) -> Held {
-        let fifo = folder.join("fifo");
-        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
-        Held { fifo }
+    pub fn new() -> Held {
+        Held(Outside::new())
+    }
+
+    /// A server whose code may ask whether it is let go.
+    pub fn serve(&self, command: &TestCommand, flags: &[&str]) -> TestServer {
+        let allow = ["--egress-allow", &self.0.address()];
+        TestServer::start(command, &[&allow, flags].concat())
+    }
+
+    pub fn address(&self) -> String {
+        self.0.address()
     }
 
     pub fn parameters(&self) -> String {
-        format!("program_id=5&variables={}", self.fifo.display())
+        format!("program_id=5&variables={}", self.0.url())
     }
 
-    /// Waits until the run reads, and lets it go on.
+    /// Waits until the run is at work, and lets it go on.
     pub fn let_go(&self) {
-        drop(
-            std::fs::File::options()
-                .write(true)
-                .open(&self.fifo)
-                .unwrap(),
-        );
+        self.0.called().answer();
     }
 }
 
@@ -244,8 +245,8 @@ fn a_folder_of_programs_that_is_not_there_leaves_nothing_behind() {
 #[test]
 fn a_server_told_to_stop_ends_what_it_began() {
     let command = TestCommand::new(&[("held.yaml", Held::TEXT)]);
-    let held = Held::new(command.folder.path());
-    let mut server = TestServer::start(&command, &["--max-running", "1"]);
+    let held = Held::new();
+    let mut server = held.serve(&command, &["--max-running", "1"]);
     let (address, parameters) = (server.address.clone(), held.parameters());
     let at_work = std::thread::spawn(move || call(&address, &parameters));
     until("the run is at work", || {
@@ -271,7 +272,7 @@ fn a_server_told_to_stop_ends_what_it_began() {
     // What was accepted and had not begun is run by the next server.
     let still = command.run(&["runs", "--state", "queued", "--data", "data"]);
     assert!(still.stdout.starts_with(&queued.run), "{still:?}");
-    let _server = TestServer::start(&command, &[]);
+    let _server = held.serve(&command, &[]);
     held.let_go();
     until("the queued run has ended", || {
         let runs = command.run(&["runs", "--state", "succeeded", "--data", "data"]);
@@ -282,8 +283,8 @@ fn a_server_told_to_stop_ends_what_it_began() {
 #[test]
 fn a_second_signal_stops_at_once() {
     let command = TestCommand::new(&[("held.yaml", Held::TEXT)]);
-    let held = Held::new(command.folder.path());
-    let mut server = TestServer::start(&command, &[]);
+    let held = Held::new();
+    let mut server = held.serve(&command, &[]);
     let (address, parameters) = (server.address.clone(), held.parameters());
     let at_work = std::thread::spawn(move || call(&address, &parameters));
     until("the run is at work", || {

@@ -42,6 +42,11 @@ fn a_bad_value_is_told_with_its_file() {
         "max_running = -1",
         "s.toml: `max_running`: invalid digit found in string",
     );
+    refused(
+        "egress_allow = '10.0.0.5, 10.0.0.5/8'",
+        "s.toml: `egress_allow`: `10.0.0.5/8` is no address, range or name, with a port or without, such as \
+         `10.0.0.5:5432`, `10.0.0.0/8`, `[fd00::5]:443` or `db.internal`",
+    );
     refused("log = 'loud'", "s.toml: `log`: it cannot be `loud`");
 }
 

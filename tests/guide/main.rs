@@ -7,7 +7,7 @@
 //! * In a `console` block every line `$ command` is given to the shell, and the lines below it are all that
 //!   a terminal shows then. `…` stands for any text in a line; a command that ends with `\` goes on in the
 //!   next line; `cd` holds for the rest of the page.
-//! * `$ waystation serve` stays in the background. The lines below it are the first that it writes. A
+//! * `$ waystation serve`, with variables before it or not, stays in the background. The lines below it are the first that it writes. A
 //!   `console` block without a command holds those that it writes next; `^C` there is the key that stops it.
 //!   Pages call its address `127.0.0.1:8080`; what it really listens on is a free port.
 //!

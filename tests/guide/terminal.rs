@@ -23,6 +23,12 @@ pub fn needs_curl() {
     );
 }
 
+/// Whether a command, with variables before it or not, starts the server.
+fn is_server(command: &str) -> bool {
+    let mut words = command.split(' ').skip_while(|word| word.contains('='));
+    words.next() == Some("waystation") && words.next() == Some("serve")
+}
+
 pub struct Terminal {
     folder: TempDir,
     working: PathBuf,
@@ -65,8 +71,8 @@ impl Terminal {
             self.working.push(folder);
             return Vec::new();
         }
-        if command.starts_with("waystation serve") && self.server.is_none() {
-            self.server = Some(Server::start(self.shell(&format!("exec {command}"))));
+        if is_server(command) && self.server.is_none() {
+            self.server = Some(Server::start(self.shell(&format!("exec env {command}"))));
         } else if !command.is_empty() {
             let command = command.replace(ADDRESS, &self.address);
             let output = self.shell(&command).output().unwrap();

@@ -3,8 +3,12 @@
 #![allow(dead_code, reason = "every test file uses some of it")]
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+pub mod any;
+pub mod outside;
+
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -18,8 +22,10 @@ use http_body_util::BodyExt;
 use tempfile::TempDir;
 use tower::ServiceExt;
 use waystation::app::App;
+use waystation::code::Codes;
 use waystation::config::Config;
 use waystation::keys::Keys;
+use waystation::packages::{Packages, Tools};
 use waystation::programs::OWNER;
 use waystation::store::Store;
 use waystation::store::sqlite::Sqlite;
@@ -68,7 +74,15 @@ impl TestApp {
     /// Serves programs with a record that is kept in `store`.
     pub async fn on(store: Arc<dyn Store>, programs: &[(&str, &str)], flags: &[&str]) -> TestApp {
         let folder = folder(programs);
-        let app = App::new(config(flags), store.clone(), Keys::forgotten().unwrap());
+        let mut app = App::new(config(flags), store.clone(), Keys::forgotten().unwrap());
+        let mut codes = Codes::new(&app.config, app.egress.clone());
+        codes.launcher = env!("CARGO_BIN_EXE_waystation").into();
+        app.codes = Arc::new(codes);
+        app.packages = Packages::new(
+            Tools::of(&app.config, app.codes.clone()),
+            app.config.data.join("packages"),
+            Box::new(|_| {}),
+        );
         app.keys.set(KEY, OWNER, &*store).await.unwrap();
         let report = app.programs.load(folder.path(), &*store).await.unwrap();
         assert!(report.refused.is_empty(), "{}", report.refused.join("\n"));
@@ -149,6 +163,12 @@ pub fn write(folder: &Path, name: &str, text: &str) {
 /// The real binary in a folder of its own.
 pub struct TestCommand {
     pub folder: TempDir,
+    /// Where the binary is.
+    pub program: PathBuf,
+    /// The user whom it runs as, and the group, where that is another one.
+    pub user: Option<u32>,
+    /// What else is in its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 /// What came of a command.
@@ -164,12 +184,15 @@ impl TestCommand {
     pub fn new(files: &[(&str, &str)]) -> TestCommand {
         TestCommand {
             folder: folder(files),
+            program: env!("CARGO_BIN_EXE_waystation").into(),
+            user: None,
+            environment: Vec::new(),
         }
     }
 
     /// The binary with arguments, about to run in the folder, its environment clean but for the path.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_waystation"));
+        let mut command = Command::new(&self.program);
         command
             .args(args)
             .current_dir(self.folder.path())
@@ -177,7 +200,11 @@ impl TestCommand {
             .stdin(Stdio::null());
         command
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("TZ", "UTC");
+            .env("TZ", "UTC")
+            .envs(self.environment.iter().cloned());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
     }
 

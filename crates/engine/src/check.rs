@@ -6,7 +6,7 @@ mod names;
 mod settings;
 mod steps;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use indexmap::IndexMap;
@@ -42,6 +42,7 @@ pub(crate) fn plan(source: &Source, kinds: &'static [Kind]) -> Result<Plan, Vec<
         scopes: Vec::new(),
         blocks: Vec::new(),
         shows: Vec::new(),
+        packages: BTreeSet::new(),
         ids: HashMap::new(),
         steps: 0,
     };
@@ -102,6 +103,7 @@ struct Checker<'n> {
     scopes: Vec<Scope>,
     blocks: Vec<Vec<Planned>>,
     shows: Vec<Arc<str>>,
+    packages: BTreeSet<Vec<String>>,
     ids: HashMap<Arc<str>, Place>,
     steps: usize,
 }
@@ -217,6 +219,7 @@ impl<'n> Checker<'n> {
             inputs: std::mem::take(&mut self.reader.inputs),
             blocks: std::mem::take(&mut self.blocks),
             shows: std::mem::take(&mut self.shows),
+            packages: std::mem::take(&mut self.packages).into_iter().collect(),
         })
     }
 

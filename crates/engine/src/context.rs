@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::date::Date;
 use crate::field::{Block, FromValue, Input, Output};
-use crate::host::{Code, Effect, Host, Language, Logger, Stream};
+use crate::host::{Asked, Code, Effect, Host, Language, Logger, Stream};
 use crate::plan::{Function, Plan, Planned};
 use crate::run::{Failure, Flow, Reason, Values};
 use crate::value::{Record, Value};
@@ -201,12 +201,17 @@ impl<'r> Cx<'r> {
         )
     }
 
-    /// Runs code of another language with all variables as its inputs, and makes the variables that
-    /// come out of it.
+    /// Runs code of another language with all variables as its inputs and `packages` to import from, and
+    /// makes the variables that come out of it.
     ///
     /// # Errors
     /// The failure of the code, with the line it happened on; a limit; that time is over.
-    pub async fn code(&mut self, language: Language, text: &str) -> Result<(), Failure> {
+    pub async fn code(
+        &mut self,
+        language: Language,
+        text: &str,
+        asked: Asked<'_>,
+    ) -> Result<(), Failure> {
         let code = Code {
             language,
             text,
@@ -215,6 +220,7 @@ impl<'r> Cx<'r> {
             step: self.at(),
             timeout: self.step.and_then(|step| step.timeout),
             inputs: self.variables(),
+            asked,
         };
         let host = self.host;
         let outputs = self.effect(async { host.code(code).await.map(Value::from) });

@@ -241,6 +241,11 @@ pub struct Body(pub Block);
 #[serde(transparent)]
 pub struct Code(pub Arc<str>);
 
+/// The Python packages that code imports, each [normalised](crate::requirement::Requirement), in order.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Packages(pub Vec<String>);
+
 /// The name of a function of the program.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
@@ -299,6 +304,7 @@ marked! {
     Block: "steps" { "x-field": "block" }
     Body: "steps" { "x-field": "block", "x-repeats": true }
     Code: "code" { "x-field": "code" }
+    Packages: "packages" { "x-field": "packages" }
     FunctionName: "function" { "x-field": "function" }
     Arguments: "inputs" { "x-pairs": "argument", "additionalProperties": { "x-field": "input", "x-type": "any value", "x-text": true } }
     Results: "outputs" { "x-pairs": "result", "additionalProperties": { "x-field": "output" } }
@@ -335,6 +341,55 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+/// Reads a number of bytes: `2MB`, `1.5 GB`, `4096`. The units are decimal.
+pub fn size(text: &str) -> Option<u64> {
+    let digits = text
+        .trim_end_matches(|c: char| c.is_ascii_alphabetic())
+        .len();
+    let unit = match text[digits..].to_ascii_uppercase().as_str() {
+        "" | "B" => 1.0,
+        "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "TB" => 1e12,
+        _ => return None,
+    };
+    let bytes = Number::from_value(number(text[..digits].trim())?)?.float() * unit;
+    (bytes.fract() == 0.0 && (0.0..9e15).contains(&bytes)).then_some(bytes as u64)
+}
+
+/// A number of bytes as [`size`] reads it.
+pub fn shown_size(bytes: u64) -> String {
+    let units = [
+        (1_000_000_000_000, "TB"),
+        (1_000_000_000, "GB"),
+        (1_000_000, "MB"),
+        (1_000, "KB"),
+    ];
+    match units
+        .iter()
+        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(unit / 10))
+    {
+        Some((unit, name)) if bytes.is_multiple_of(*unit) => format!("{}{name}", bytes / unit),
+        Some((unit, name)) => format!("{:.1}{name}", bytes as f64 / *unit as f64),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+/// A number of bytes that stands in the program: `4096`, `512MB`, `1.5 GB`.
+#[derive(Clone, Copy, Debug)]
+pub struct Size(pub u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        size(&text)
+            .map(Size)
+            .ok_or_else(|| serde::de::Error::custom("no size"))
+    }
+}
+
 marked! {
     Time: "duration" { "x-field": "time" }
+    Size: "size" { "x-field": "size" }
 }

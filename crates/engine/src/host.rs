@@ -4,6 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::date::Date;
 use crate::run::Failure;
 use crate::value::{Record, Value};
@@ -94,13 +97,52 @@ pub struct Code<'a> {
     pub timeout: Option<Duration>,
     /// The variables it is given.
     pub inputs: Record,
+    /// What the step asks for.
+    pub asked: Asked<'a>,
+}
+
+/// What a step asks for its code in place of what the server gives by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// Time on the processors, of all of its processes together.
+    pub cpu: Option<Duration>,
+    /// Memory, of all of its processes together, in bytes.
+    pub memory: Option<u64>,
+    /// Processes and threads at once.
+    pub processes: Option<u64>,
+    /// What its files come to, in bytes.
+    pub disk: Option<u64>,
+    /// What it writes to its standard output and standard error, in bytes.
+    pub output: Option<u64>,
+    /// What its outputs come to as JSON, in bytes.
+    pub result: Option<u64>,
+    /// What of the network it can reach.
+    pub network: Option<Network>,
+    /// The packages it imports, each [normalised](crate::requirement::Requirement), in order.
+    pub packages: &'a [String],
+}
+
+/// What of the network code can reach; the more the larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// Nothing.
+    None,
+    /// What the server's proxy lets it reach.
+    Proxy,
+    /// All that the machine can reach.
+    Host,
 }
 
 /// A language that code is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Language {
     /// Python, as CPython runs it.
     Python,
+    /// JavaScript, as QuickJS runs it.
+    JavaScript,
+    /// The shell's, as the machine's `sh` runs it.
+    Shell,
 }
 
 /// Writes to a run's log while an effect is at work.

@@ -1,6 +1,7 @@
 //! JSON text read into values, exactly or not at all.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiter::{JsonError, JsonValue};
@@ -17,12 +18,16 @@ pub(crate) fn read(text: &str) -> Result<Value, String> {
 }
 
 /// Reads JSON text that must be an object, each member of which is a value of its own: the limits hold
-/// for the members, not for the whole.
+/// for the members, not for the whole. Of a name that an object has twice it would be chance which one is kept,
+/// so none may.
 ///
 /// # Errors
-/// As [`Value::from_json`], naming the member that passes a limit.
+/// As [`Value::from_json`], naming the member that passes a limit; and a name that is there twice.
 pub fn record(text: &str) -> Result<Record, String> {
     let json = JsonValue::parse(text.as_bytes(), false).map_err(|error| described(&error, text))?;
+    if let Some(name) = twice(&json) {
+        return Err(format!("the name `{name}` is there twice"));
+    }
     let Value::Record(record) = value(json)? else {
         return Err("it is no JSON object".to_owned());
     };
@@ -50,6 +55,24 @@ pub fn members(text: &str) -> Result<Option<Values>, String> {
         Ok((name.as_ref().into(), member))
     };
     members.iter().map(read).collect::<Result<_, _>>().map(Some)
+}
+
+/// A name that an object in here has twice.
+fn twice<'j>(json: &'j JsonValue<'_>) -> Option<&'j str> {
+    match json {
+        JsonValue::Array(items) => items.iter().find_map(twice),
+        JsonValue::Object(members) => {
+            let mut names = HashSet::with_capacity(members.len());
+            let mut names = members
+                .iter()
+                .map(|(name, _)| &**name)
+                .filter(|name| !names.insert(*name));
+            names
+                .next()
+                .or_else(|| members.iter().find_map(|(_, member)| twice(member)))
+        }
+        _ => None,
+    }
 }
 
 fn described(error: &JsonError, text: &str) -> String {

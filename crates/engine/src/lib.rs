@@ -18,6 +18,7 @@ pub mod plan;
 pub mod problem;
 pub mod program;
 pub mod read;
+pub mod requirement;
 pub mod run;
 mod scope;
 pub mod template;

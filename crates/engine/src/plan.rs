@@ -29,6 +29,8 @@ pub struct Plan {
     pub functions: IndexMap<Arc<str>, Function>,
     /// The calls that test it.
     pub tests: Vec<Test>,
+    /// The sets of packages that its steps name, each set once; see [`crate::host::Code::packages`].
+    pub packages: Vec<Vec<String>>,
     /// Its text.
     pub source: Source,
     pub(crate) inputs: Vec<(Template, &'static str)>,
@@ -146,6 +148,12 @@ impl Plan {
     /// Every problem found, in the order of their places.
     pub fn check(source: &Source, kinds: &'static [Kind]) -> Result<Plan, Vec<Problem>> {
         check::plan(source, kinds)
+    }
+
+    /// Whether any step is of the kind of this name.
+    pub fn uses(&self, kind: &str) -> bool {
+        let mut steps = self.blocks.iter().flatten();
+        steps.any(|step| step.kind.name == kind)
     }
 
     /// The steps of a block.

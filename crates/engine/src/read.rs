@@ -5,6 +5,7 @@
 //! numbers; see [`crate::field`].
 
 mod evaluated;
+mod packages;
 mod written;
 
 pub(crate) use written::Written;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use crate::document::{Content, Key, Node};
-use crate::field::duration;
+use crate::field::{duration, size};
 use crate::problem::{MAX_PROBLEMS, Place, Problem, Source, nearest};
 use crate::template::Template;
 use crate::value::Value;
@@ -85,6 +86,8 @@ pub struct Reader<'n> {
     pub marks: Vec<Mark>,
     /// Blocks met since the last step was finished.
     pub nested: Vec<Nested<'n>>,
+    /// The packages that the step being read names.
+    pub packages: Vec<String>,
     /// The variables visible to the step being read: expression name by exact name.
     pub visible: HashMap<Arc<str>, Arc<str>>,
 }
@@ -101,6 +104,7 @@ impl<'n> Reader<'n> {
             blocks: 0,
             marks: Vec::new(),
             nested: Vec::new(),
+            packages: Vec::new(),
             visible: HashMap::new(),
         }
     }
@@ -189,6 +193,8 @@ impl<'n> Reader<'n> {
                 (self.literals.len() - 1).into()
             }
             "time" => self.time(node, label),
+            "size" => self.size(node, label),
+            "packages" => self.packages(node, label),
             "kept" => self.names(&[Role::Result, Role::Make], node, label),
             _ => self.names(&[Role::Show], node, label),
         }
@@ -247,11 +253,17 @@ impl<'n> Reader<'n> {
         });
     }
 
+    fn size(&mut self, node: &Node, label: &str) -> Json {
+        let text = amount(node);
+        if size(&text).is_none_or(|bytes| bytes == 0) {
+            let wanted = "a number of bytes, such as `512MB` or `2GB`";
+            self.wrong(node, label, wanted);
+        }
+        text.into()
+    }
+
     fn time(&mut self, node: &Node, label: &str) -> Json {
-        let text = match &node.content {
-            Content::Text(_) | Content::Integer(_) | Content::Float(_) => node.value().to_string(),
-            _ => String::new(),
-        };
+        let text = amount(node);
         if duration(&text).is_none_or(|time| time.is_zero()) {
             let wanted = "a length of time, such as `30s` or `5 minutes`";
             self.wrong(node, label, wanted);
@@ -479,6 +491,14 @@ impl<'n> Reader<'n> {
                 None => problem,
             });
         }
+    }
+}
+
+/// A number with its unit, as written.
+fn amount(node: &Node) -> String {
+    match &node.content {
+        Content::Text(_) | Content::Integer(_) | Content::Float(_) => node.value().to_string(),
+        _ => String::new(),
     }
 }
 

@@ -204,21 +204,31 @@ impl Scope {
     }
 }
 
-/// The variables that code makes by `outputs["name"] = …`, as ranges of the code, and whether that is
-/// all it can make.
+/// The variables that code makes by `outputs["name"] = …` or `outputs.name = …`, as ranges of the code, and
+/// whether that is all it can make. Of a shell script it is known only whether it makes any.
 pub(crate) fn outputs_in(code: &str) -> (Vec<Range<usize>>, bool) {
-    let (mut names, mut all) = (Vec::new(), true);
+    const SHELL: [&str; 4] = [">&3", "/dev/fd/3", "$OUTPUTS", "${OUTPUTS}"];
+    let (mut names, mut all) = (Vec::new(), !SHELL.iter().any(|way| code.contains(way)));
     for (at, _) in code.match_indices("outputs") {
         let word = |c: char| c.is_alphanumeric() || c == '_';
         if code[..at].ends_with(word) || code[at + 7..].starts_with(word) {
             continue;
         }
-        match subscript(&code[at + 7..]) {
+        match subscript(&code[at + 7..]).or_else(|| member(&code[at + 7..])) {
             Some(name) => names.push(at + 7 + name.start..at + 7 + name.end),
             None => all = false,
         }
     }
     (names, all)
+}
+
+/// The name after a dot with which code goes on, where something is assigned to it, as a range of it.
+fn member(code: &str) -> Option<Range<usize>> {
+    let name = code.strip_prefix('.')?;
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let end = name.find(|c| !word(c))?;
+    let assigned = name[end..].trim_start().strip_prefix('=')?;
+    (end > 0 && !assigned.starts_with(['=', '>'])).then_some(1..1 + end)
 }
 
 /// The plain text between brackets with which code goes on, as a range of it.

@@ -6,15 +6,18 @@ pub mod break_;
 pub mod calculator;
 pub mod call;
 pub mod cast;
+pub mod code;
 pub mod continue_;
 pub mod date;
 pub mod if_;
+pub mod javascript;
 pub mod list;
 pub mod loop_;
 pub mod print;
 pub mod python;
 pub mod return_;
 pub mod set;
+pub mod shell;
 pub mod sleep;
 pub mod text;
 pub mod while_;
@@ -22,7 +25,7 @@ pub mod while_;
 use engine::kind::Kind;
 
 /// Every kind of step, in the order the reference shows them.
-pub static KINDS: [Kind; 17] = [
+pub static KINDS: [Kind; 19] = [
     // Logic
     Kind::of::<set::Set>(),
     Kind::of::<print::Print>(),
@@ -43,4 +46,6 @@ pub static KINDS: [Kind; 17] = [
     Kind::of::<cast::Cast>(),
     // Code
     Kind::of::<python::Python>(),
+    Kind::of::<javascript::JavaScript>(),
+    Kind::of::<shell::Shell>(),
 ];

@@ -1,12 +1,14 @@
 //! `python`: runs Python code.
 
 use engine::context::Cx;
-use engine::field::Code;
-use engine::host::Language;
+use engine::field::{Code, Packages};
+use engine::host::{Language, Network};
 use engine::kind::{Example, Gives, Group, Step};
 use engine::run::{Failure, Flow};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::code::Limits;
 
 /// Run Python code.
 ///
@@ -18,7 +20,7 @@ use serde::Deserialize;
 /// | a variable holds | Python sees | and gives it back as |
 /// |---|---|---|
 /// | text | `str` | text |
-/// | a whole number | `int` | a number |
+/// | a whole number | `int` | a number, exact up to 127 bits |
 /// | a number with a fraction | `float` | a number |
 /// | true or false | `bool` | a boolean |
 /// | nothing | `None` | nothing |
@@ -26,14 +28,30 @@ use serde::Deserialize;
 /// | a record | `dict` | a record; its keys must be texts |
 /// | a date | `str`, ISO 8601 | a text |
 ///
-/// Anything else in `outputs`, such as a `set`, bytes or not-a-number, fails the step and the failure
-/// names the output. The code sees no environment variables but `PATH`, `LANG`, `HOME` and `TMPDIR`,
-/// and its working folder is an empty one that is deleted afterwards.
+/// Numbers and truth values of numpy are given back as those that they stand for. Anything else in `outputs`, such as a
+/// `set`, a `datetime`, bytes or not-a-number, fails the step, and the failure says where in the output it stands and
+/// what can be written in its place.
+///
+/// The code runs apart from the machine: it has a working folder that is empty and is deleted afterwards, which is also
+/// its `HOME`, a folder for what is temporary, and no other files. Its environment has `PATH`, `LANG`, `HOME`, `TMPDIR`,
+/// the variables that lead programs to the proxy, and those that keep libraries to one thread.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Python {
     /// The code.
     code: Code,
+    /// What of the network the code can reach.
+    network: Option<Network>,
+    /// How much the code may use.
+    #[serde(default)]
+    limits: Limits,
+    /// What the code imports from the package index (PyPI, unless the server's settings name another),
+    /// each with the versions that will do: `nameparser==1.1.3`, `requests>=2,<3`, `"flask[async]"`. They
+    /// and what they need are installed once, when the program is first served or run, and the versions
+    /// found are kept in a file beside the program's, which ends in `.lock`; delete it to look for newer ones.
+    /// Packages that have to be built are refused.
+    #[serde(default)]
+    packages: Packages,
 }
 
 impl Step for Python {
@@ -54,6 +72,12 @@ impl Step for Python {
             gives: Gives::Log(&["mean: 2"]),
         },
         Example {
+            about: "Import packages",
+            given: "Name: Dr. Ada King",
+            step: "python: |\n  from nameparser import HumanName\n  outputs[\"Last\"] = HumanName(inputs[\"Name\"]).last\npackages: [nameparser==1.1.3]",
+            gives: Gives::Checked,
+        },
+        Example {
             about: "An exception fails the step",
             given: "",
             step: "python: |\n  outputs[\"Age\"] = int(\"forty\")",
@@ -62,7 +86,8 @@ impl Step for Python {
     ];
 
     async fn run(&self, cx: &mut Cx<'_>) -> Result<Flow, Failure> {
-        cx.code(Language::Python, &self.code.0).await?;
+        let asked = self.limits.asked(self.network, &self.packages.0);
+        cx.code(Language::Python, &self.code.0, asked).await?;
         Ok(Flow::Next)
     }
 }

@@ -5,7 +5,10 @@ use rusqlite::Connection;
 use crate::store::Error;
 
 /// The steps from an empty database to today's format. A step that has been released never changes.
-const STEPS: &[&str] = &[include_str!("../migrations/0001_runs.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../migrations/0001_runs.sql"),
+    include_str!("../migrations/0002_isolation.sql"),
+];
 
 /// Takes the database to today's format.
 pub(super) fn apply(connection: &Connection) -> Result<(), Error> {

@@ -70,8 +70,8 @@ pub(super) fn insert(
     connection
         .prepare_cached(
             "INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state,
-                               started_at, ended_at, reason, answer, log_lines, log)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                               started_at, ended_at, reason, answer, log_lines, log, isolation)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )?
         .execute(params![
             run.id.0.as_bytes(),
@@ -89,6 +89,7 @@ pub(super) fn insert(
             end.map(|end| &*end.answer),
             end.map_or(0, |end| end.log_lines),
             end.map_or("", |end| &*end.log),
+            end.and_then(|end| end.isolation),
         ])?;
     Ok(())
 }
@@ -115,7 +116,8 @@ pub(super) fn claim(connection: &Connection, limit: u32, now: i64) -> Result<Vec
 pub(super) fn finish(connection: &Connection, id: RunId, end: &End) -> Result<(), Error> {
     let changed = connection
         .prepare_cached(
-            "UPDATE runs SET state = ?2, reason = ?3, answer = ?4, log = ?5, log_lines = log_lines + ?6, ended_at = ?7
+            "UPDATE runs SET state = ?2, reason = ?3, answer = ?4, log = ?5, log_lines = log_lines + ?6, ended_at = ?7,
+                             isolation = ?8
               WHERE id = ?1 AND state = 'running'",
         )?
         .execute(params![
@@ -125,7 +127,8 @@ pub(super) fn finish(connection: &Connection, id: RunId, end: &End) -> Result<()
             end.answer,
             end.log,
             end.log_lines,
-            end.ended_at
+            end.ended_at,
+            end.isolation
         ])?;
     running(changed, id)
 }
@@ -191,7 +194,7 @@ pub(super) fn runs(connection: &Connection, filter: &Filter) -> Result<Vec<Summa
 
 pub(super) fn run(connection: &Connection, id: RunId) -> Result<Option<Detail>, Error> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {SUMMARY}, versions.number, runs.inputs, runs.answer, runs.log_lines
+        "SELECT {SUMMARY}, versions.number, runs.inputs, runs.answer, runs.log_lines, runs.isolation
            FROM runs JOIN versions ON versions.id = runs.version WHERE runs.id = ?1"
     ))?;
     let detail = statement.query_row([id.0.as_bytes()], |row| {
@@ -206,6 +209,7 @@ pub(super) fn run(connection: &Connection, id: RunId) -> Result<Option<Detail>, 
             inputs,
             answer: row.get(12)?,
             log_lines: row.get(13)?,
+            isolation: row.get(14)?,
         }))
     });
     detail.optional()?.transpose()

@@ -45,9 +45,13 @@ impl<'n> Checker<'n> {
         let (settings, common) = self.settings(kind, node, main, rest)?;
         let marks = std::mem::take(&mut self.reader.marks);
         let nested = std::mem::take(&mut self.reader.nested);
+        let packages = std::mem::take(&mut self.reader.packages);
         self.blocks.resize_with(self.reader.blocks, Vec::new);
         let common = serde_json::from_value::<Common>(Json::Object(common)).unwrap_or_default();
         self.identity(&common, node);
+        if !common.disabled && !packages.is_empty() {
+            self.packages.insert(packages);
+        }
         let whole = self.reader.problems.len() == before;
         let shows = self.names(inside, &marks, common.disabled);
         self.order(inside, kind, node);
