@@ -78,37 +78,17 @@ fn main() {
     fs::create_dir(&scratch).expect("a folder");
     command.environment = vec![("TMPDIR".to_owned(), scratch.display().to_string())];
     let server = TestServer::start(&command, &[]);
-    // What stands ready stands.
-    calm(&server.address, Until::Answers(200));
+    let only = std::env::var("BENCH_ONLY").ok();
+    let is_meant = |at: &usize| only.as_deref().is_none_or(|only| HOSTILE[*at].0 == only);
+    let which: Vec<usize> = (0..HOSTILE.len()).filter(is_meant).collect();
+    // From here on there stands ready what will stand ready.
+    beside(&server, &which, (4 * at_once, at_once));
     let quiet = calm(&server.address, Until::Time(time));
     let before = Held::by(&server, &scratch);
-    let only = std::env::var("BENCH_ONLY").ok();
-    let which =
-        (0..HOSTILE.len()).filter(|at| only.as_deref().is_none_or(|only| HOSTILE[*at].0 == only));
-    let which: Vec<usize> = which.collect();
-    let done = AtomicUsize::new(0);
-    let ends = Mutex::new(BTreeMap::<String, usize>::new());
     let start = Instant::now();
-    let loaded = std::thread::scope(|threads| {
-        for _ in 0..at_once {
-            threads.spawn(|| {
-                while let number @ 0.. = done.fetch_add(1, Ordering::Relaxed)
-                    && number < runs
-                {
-                    let end = hostile(&server, which[number % which.len()]);
-                    *ends.lock().expect("a lock").entry(end).or_default() += 1;
-                }
-            });
-        }
-        let mut rounds = Vec::new();
-        while done.load(Ordering::Relaxed) < runs {
-            rounds.push(calm(&server.address, Until::Time(Duration::from_secs(5))));
-        }
-        rounds
-    });
+    let (loaded, ends) = beside(&server, &which, (runs, at_once));
     let took = start.elapsed();
     println!("{runs} hostile runs, {at_once} at once, took {took:.1?}; they ended like this:");
-    let ends = ends.into_inner().expect("a lock");
     for (end, count) in &ends {
         println!("{count:>6}  {end}");
     }
@@ -164,6 +144,35 @@ fn calm(address: &str, until: Until) -> Vec<Measured> {
             .map(|call| call.join().expect("good answers"));
         measured.collect()
     })
+}
+
+/// Has hostile code run so often, and so often at once, beside the calm callers. Gives what these noticed, and how
+/// often the code ended in which way.
+fn beside(
+    server: &TestServer,
+    which: &[usize],
+    (runs, at_once): (usize, usize),
+) -> (Vec<Vec<Measured>>, BTreeMap<String, usize>) {
+    let next = AtomicUsize::new(0);
+    let ends = Mutex::new(BTreeMap::new());
+    let noticed = std::thread::scope(|threads| {
+        for _ in 0..at_once {
+            threads.spawn(|| {
+                while let number @ 0.. = next.fetch_add(1, Ordering::Relaxed)
+                    && number < runs
+                {
+                    let end = hostile(server, which[number % which.len()]);
+                    *ends.lock().expect("a lock").entry(end).or_default() += 1;
+                }
+            });
+        }
+        let mut rounds = Vec::new();
+        while next.load(Ordering::Relaxed) < runs {
+            rounds.push(calm(&server.address, Until::Time(Duration::from_secs(5))));
+        }
+        rounds
+    });
+    (noticed, ends.into_inner().expect("a lock"))
 }
 
 /// Has hostile code run to its end, and gives what it was and what was said of it.
