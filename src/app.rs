@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::host::{Language, Stream};
 use tokio::sync::{Notify, Semaphore};
@@ -13,7 +13,8 @@ use crate::egress::Egress;
 use crate::keys::Keys;
 use crate::packages::{Packages, Tools};
 use crate::programs::{Programs, Served};
-use crate::store::{RunId, Store};
+use crate::runs::Waiters;
+use crate::store::{NodeId, RunId, Store};
 
 /// What calls, workers and commands share.
 pub struct App {
@@ -21,6 +22,8 @@ pub struct App {
     pub config: Config,
     /// The record.
     pub store: Arc<dyn Store>,
+    /// Who holds the runs of this server in the record.
+    pub node: NodeId,
     /// The programs that are served.
     pub programs: Programs,
     /// Who may call.
@@ -37,12 +40,18 @@ pub struct App {
     pub waiting: AtomicUsize,
     /// How many runs wait in the store to begin.
     pub queued: AtomicU64,
-    /// The runs at work, each with the [word](crate::runs::Stop) that stops it, 0 as long as none is said.
-    pub running: Mutex<HashMap<RunId, Arc<AtomicU8>>>,
-    /// Told when a run ends.
+    /// The runs at work, each with whose it is and the [word](crate::runs::Stop) that stops it, 0 as long as none is said.
+    pub running: Mutex<HashMap<RunId, (i64, Arc<AtomicU8>)>>,
+    /// Told when a run ends, or is told to stop.
     pub ended: Notify,
-    /// Told when a run is queued.
+    /// Callers who wait for runs that may be put aside.
+    pub waiters: Waiters,
+    /// Told when a run is queued, or put aside.
     pub wake: Notify,
+    /// Told when more of a log is in the record.
+    pub written: Notify,
+    /// Told when the server takes no new runs.
+    pub drains: Notify,
     /// Whether the server takes no new runs.
     pub draining: AtomicBool,
     /// Sees every line of every run's log as it is written.
@@ -70,16 +79,26 @@ impl App {
             egress,
             config,
             store,
+            node: NodeId::new(),
             programs: Programs::default(),
             keys,
             waiting: AtomicUsize::new(0),
             queued: AtomicU64::new(0),
             running: Mutex::default(),
             ended: Notify::new(),
+            waiters: Waiters::default(),
             wake: Notify::new(),
+            written: Notify::new(),
+            drains: Notify::new(),
             draining: AtomicBool::new(false),
             watch: None,
         }
+    }
+
+    /// Whether a run of an account is at work here.
+    pub fn is_at_work(&self, id: RunId, account: i64) -> bool {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.get(&id).is_some_and(|(of, _)| *of == account)
     }
 
     /// Gets ready what the code of a program needs: its packages, and processes that stand ready.

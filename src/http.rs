@@ -5,6 +5,7 @@ pub mod key;
 pub mod listen;
 pub mod parameters;
 pub mod transport;
+pub mod v1;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::config::Config;
 pub fn routes(app: Arc<App>) -> Router {
     Router::new()
         .route("/api", any(api::answer))
+        .nest("/v1", v1::routes())
         .fallback(async || legacy(StatusCode::NOT_FOUND, "There is nothing at this address."))
         .with_state(app)
         .layer(tower::layer::layer_fn(key::Keyless))

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod code;
 pub mod config;
 pub mod egress;
+pub mod fault;
 pub mod http;
 pub mod keys;
 pub mod packages;

@@ -1,135 +1,216 @@
 //! What a run asks of the world, and what is recorded of it.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod clock;
+mod effects;
+mod journal;
+mod log;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use engine::date::Date;
-use engine::host::{Boxed, Code, Effect, Host, Line, Logger, Stream};
+use engine::host::{Boxed, Code, Effect, Host, Line, Logger, Pause};
 use engine::run::{Failure, Outcome, Reason};
 use engine::value::{Record, Value};
-use jiff::Zoned;
 use sandbox::isolation::Isolation;
-use serde::Serialize;
-use tokio::sync::Notify;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
+pub use self::journal::{MAX_BYTES, MAX_RECORDS};
+pub use self::log::{MAX_LINE, MAX_LINES, MAX_LOG, stream_name};
+
+use self::clock::Clock;
+use self::journal::{Deed, Journal};
+use self::log::{Log, LogLine};
 use crate::app::App;
 use crate::packages::Environment;
-use crate::runs::Run;
-use crate::store::{self, End, RunId, State, Store};
-use crate::{Error, now};
-
-/// The most lines a run's log keeps.
-pub const MAX_LINES: u32 = 10_000;
-/// The most bytes a run's log keeps.
-pub const MAX_LOG: usize = 4 << 20;
-/// The longest line a log keeps whole, in bytes.
-pub const MAX_LINE: usize = 8 << 10;
-
-/// What stands in the log instead of the first line that is not kept.
-const FULL: &str = "the log is full: what the run writes from here on is not kept";
+use crate::runs::{Run, Stop};
+use crate::store::{self, End, Hold, Leave, Made, State, StepRecord, Store};
+use crate::{Error, fault, now};
 
 /// How often the log of a run at work is written to the store, and how soon a run without effects is
 /// noted there as running.
 const FLUSH: Duration = Duration::from_millis(500);
-
 /// Records a run while it is at work.
 pub struct Recorder<'a> {
     app: &'a App,
     run: &'a Run,
     stop: Arc<AtomicU8>,
-    started: Instant,
     started_at: i64,
-    begun: tokio::sync::Mutex<bool>,
-    log: Mutex<Log>,
-    pieces: AtomicU64,
+    /// How the run is held in the store; nothing as long as the store does not know it. Whoever writes keeps it locked.
+    hold: tokio::sync::Mutex<Option<Hold>>,
+    clock: Arc<Clock>,
+    progress: Mutex<Progress>,
+    /// The run's place among those at work.
+    slot: Mutex<Option<OwnedSemaphorePermit>>,
+    /// Told when there is something that is to be written soon.
+    news: Notify,
+    /// Told when the run is to be left as it is.
+    gone: Notify,
     /// Whether the run has run code.
     coded: AtomicBool,
 }
 
-/// The lines that are not in the store yet, as JSON lines.
-#[derive(Default)]
-struct Log {
-    text: String,
-    waiting: u32,
-    lines: u32,
-    bytes: usize,
-    full: bool,
+/// How far a run is.
+struct Progress {
+    journal: Journal,
+    log: Log,
+    /// How many lines of the log came after the last record and come again when the run is gone through again.
+    loose: u32,
+    /// How many lines of the log have come already that come again now.
+    again: u32,
+    /// Whether something is being done outside of the run.
+    at_work: bool,
 }
 
-#[derive(Serialize)]
-struct LogLine<'a> {
-    at: i64,
-    function: &'a str,
-    step: &'a str,
-    stream: &'a str,
-    text: &'a str,
+/// What came of a run that was at work.
+pub enum Attended {
+    /// It ended so.
+    Ended(Outcome),
+    /// It is not ours any more: it waits, or somebody else goes on with it.
+    Left,
 }
 
 impl<'a> Recorder<'a> {
-    /// A recorder of a run that is about to begin.
-    pub fn new(app: &'a App, run: &'a Run, stop: Arc<AtomicU8>) -> Recorder<'a> {
-        Recorder {
+    /// A recorder of a run that is about to begin, or to go on.
+    ///
+    /// # Errors
+    /// When its journal cannot be read.
+    pub async fn new(
+        app: &'a App,
+        run: &'a Run,
+        stop: Arc<AtomicU8>,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Recorder<'a>, Error> {
+        let before = run.hold.is_some_and(|hold| hold.fence > 1);
+        let clock = Arc::new(Clock::new());
+        let recorder = Recorder {
             app,
             run,
             stop,
-            started: Instant::now(),
-            started_at: now(),
-            begun: tokio::sync::Mutex::new(run.begun),
-            log: Mutex::default(),
-            pieces: AtomicU64::new(0),
+            started_at: run.started_at.unwrap_or_else(now),
+            hold: tokio::sync::Mutex::new(run.hold),
+            progress: Mutex::new(Progress {
+                journal: Journal::new(run.seed, before, clock.clone()),
+                log: Log::after(run.log_lines),
+                loose: 0,
+                again: 0,
+                at_work: false,
+            }),
+            clock,
+            slot: Mutex::new(Some(slot)),
+            news: Notify::new(),
+            gone: Notify::new(),
             coded: AtomicBool::new(false),
-        }
+        };
+        recorder.read_on().await?;
+        Ok(recorder)
     }
 
     /// Lets the run work to its end, and keeps the store abreast of one that takes a while. Both go on side
     /// by side, since either may wait for what the other is about to write.
-    pub async fn attend(&self, work: impl Future<Output = Outcome>) -> Outcome {
+    pub async fn attend(&self, work: impl Future<Output = Outcome>) -> Attended {
         let ended = Notify::new();
         let work = async {
-            let outcome = work.await;
+            let attended = tokio::select! {
+                biased;
+                outcome = work => Attended::Ended(outcome),
+                () = self.gone.notified() => Attended::Left,
+            };
             ended.notify_one();
-            outcome
+            attended
         };
         let writing = async {
             loop {
+                let drains = self.app.drains.notified();
+                if self.stands_aside().await {
+                    return;
+                }
                 tokio::select! {
                     biased;
                     () = ended.notified() => return,
+                    () = self.news.notified() => {}
+                    () = drains => {}
                     () = tokio::time::sleep(FLUSH) => {}
                 }
-                if let Err(error) = self.keep_abreast().await {
-                    tracing::warn!(run = %self.run.id, "the log of a run cannot be written: {error}");
+                if let Err(error) = self.write().await {
+                    tracing::warn!(run = %self.run.id, "the journal of a run cannot be written: {error}");
                 }
             }
         };
         tokio::join!(work, writing).0
     }
 
-    async fn keep_abreast(&self) -> Result<(), Error> {
-        self.begin().await?;
-        let (text, lines) = self.take_log();
-        if lines > 0 {
-            let piece = self.pieces.fetch_add(1, Ordering::Relaxed);
-            self.app
-                .store
-                .append_log(self.run.id, piece as i64, text, lines)
-                .await?;
-        }
-        Ok(())
+    /// Leaves the run to the next server when this one stops, unless it is in the middle of something.
+    async fn stands_aside(&self) -> bool {
+        let drains = self.run.resumes && self.app.draining.load(Ordering::Relaxed);
+        drains && !self.progress().at_work && self.leave(Leave::Released).await.is_ok()
     }
 
-    /// Notes the run as running, unless it is noted already.
-    async fn begin(&self) -> Result<(), Error> {
-        let mut begun = self.begun.lock().await;
-        if !*begun {
-            self.app
-                .store
-                .begin(self.run.header(Some(self.started_at)))
-                .await?;
-            *begun = true;
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what the store does not have yet; a run that it does not know it knows afterwards.
+    async fn write(&self) -> Result<(), store::Error> {
+        let mut hold = self.hold.lock().await;
+        let hold = match *hold {
+            Some(hold) => hold,
+            None => {
+                let run = self.run.header(Some(self.started_at));
+                let node = self.app.node;
+                self.app.store.begin(run, Some(node)).await?;
+                *hold.insert(Hold {
+                    run: self.run.id,
+                    node,
+                    fence: 1,
+                })
+            }
+        };
+        let made = Arc::new(self.progress().take());
+        if made.records.is_empty() && made.log_lines == 0 {
+            return Ok(());
         }
-        Ok(())
+        let written = self.app.store.append(hold, made.clone()).await;
+        if !made.records.is_empty() {
+            fault::at("step.after_record");
+        }
+        match &written {
+            Err(store::Error::Lost) => self.gone.notify_one(),
+            Err(_) => self.progress().give_back(made),
+            Ok(()) => self.app.written.notify_waiters(),
+        }
+        written
+    }
+
+    /// Has everything in the record that the run has done so far, before it does anything else outside.
+    async fn settled(&self) -> Result<(), Failure> {
+        match self.write().await {
+            Ok(()) => Ok(()),
+            Err(store::Error::Lost) => std::future::pending().await,
+            Err(error) => Err(Failure::new(error.to_string())),
+        }
+    }
+
+    /// Lets go of the run in the store, and has it left as it is.
+    async fn leave(&self, how: Leave) -> Result<(), store::Error> {
+        let hold = self.hold.lock().await;
+        let Some(held) = *hold else {
+            return Err(store::Error::Lost);
+        };
+        let made = Arc::new(self.progress().take());
+        match self.app.store.leave(held, made.clone(), how).await {
+            Ok(()) | Err(store::Error::Lost) => {
+                self.app.wake.notify_one();
+                self.gone.notify_one();
+                Ok(())
+            }
+            Err(error) => {
+                self.progress().give_back(made);
+                Err(error)
+            }
+        }
     }
 
     /// How far the code of the run was kept apart, if it ran any.
@@ -140,158 +221,130 @@ impl<'a> Recorder<'a> {
             .map(Isolation::name)
     }
 
-    /// Has the run in the record, before it touches anything outside.
-    async fn noted(&self) -> Result<(), Failure> {
-        let noted = self.begin().await;
-        noted.map_err(|error| Failure::new(error.to_string()))
-    }
-
-    fn take_log(&self) -> (String, u32) {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        (
-            std::mem::take(&mut log.text),
-            std::mem::take(&mut log.waiting),
-        )
-    }
-
-    /// Records how the run ended.
+    /// Records how the run ended. Says whether it was still ours to end.
     ///
     /// # Errors
     /// When the record cannot be written.
-    pub async fn finish(&self, outcome: &Outcome) -> Result<(), Error> {
-        let (log, log_lines) = self.take_log();
-        let (state, reason, answer) = recorded(outcome);
-        let end = End {
-            state,
-            reason,
-            answer,
-            log,
-            log_lines,
-            isolation: self.isolation(),
-            ended_at: now(),
+    pub async fn finish(&self, outcome: &Outcome) -> Result<bool, Error> {
+        let end = ended(outcome, self.isolation());
+        let made = {
+            let mut progress = self.progress();
+            let last = progress.journal.end(end.ended_at);
+            last.into_iter().for_each(|record| progress.add(record));
+            Arc::new(progress.take())
         };
-        if !*self.begun.lock().await {
+        let Some(hold) = *self.hold.lock().await else {
             let run = self.run.header(Some(self.started_at));
-            return Ok(self.app.store.record(run, end).await?);
-        }
-        let written = self.app.store.finish(self.run.id, end.clone()).await;
-        if written.is_err() {
-            tokio::spawn(persist(self.app.store.clone(), self.run.id, end));
-        }
-        Ok(written?)
-    }
-}
-
-/// Writes the end of a run that the store knows as running until it can be written: nothing else would
-/// end the run before the server starts again.
-async fn persist(store: Arc<dyn Store>, id: RunId, end: End) {
-    loop {
-        tokio::time::sleep(AGAIN).await;
-        match store.finish(id, end.clone()).await {
-            Ok(()) => return tracing::info!(run = %id, "the outcome of a run is recorded now"),
-            Err(store::Error::Closed | store::Error::Conflict(_)) => return,
-            Err(_) => {}
-        }
-    }
-}
-
-/// How long after a failure the end of a run is written again.
-const AGAIN: Duration = Duration::from_secs(1);
-
-/// An outcome as the store keeps it.
-fn recorded(outcome: &Outcome) -> (State, Option<String>, String) {
-    match outcome {
-        Outcome::Succeeded(values) => (
-            State::Succeeded,
-            None,
-            serde_json::to_string(values).unwrap_or_default(),
-        ),
-        Outcome::Failed(failure) => (
-            State::Failed,
-            Some(word(failure.reason)),
-            failure_json(failure),
-        ),
-        Outcome::Cancelled(failure) => (
-            State::Cancelled,
-            Some(word(failure.reason)),
-            failure_json(failure),
-        ),
-    }
-}
-
-fn failure_json(failure: &Failure) -> String {
-    serde_json::to_string(failure).unwrap_or_default()
-}
-
-fn word(reason: Reason) -> String {
-    match reason {
-        Reason::Error => "error",
-        Reason::Timeout => "timeout",
-        Reason::Limit => "limit",
-        Reason::Cancelled => "cancelled",
-        Reason::Interrupted => "interrupted",
-    }
-    .to_owned()
-}
-
-/// The name of a stream in the log.
-pub fn stream_name(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Print => "print",
-        Stream::Out => "out",
-        Stream::Error => "err",
-        Stream::Note => "note",
-    }
-}
-
-impl Log {
-    /// Keeps a line as long as there is room; the first that there is none for leaves a note.
-    fn add(&mut self, line: &LogLine<'_>) {
-        if self.full {
-            return;
-        }
-        self.bytes += line.text.len();
-        self.full = self.lines >= MAX_LINES || self.bytes > MAX_LOG;
-        let line = match self.full {
-            true => &LogLine {
-                stream: stream_name(Stream::Note),
-                text: FULL,
-                ..*line
-            },
-            false => line,
+            self.app.store.record(run, made, end).await?;
+            return Ok(true);
         };
-        self.text
-            .push_str(&serde_json::to_string(line).unwrap_or_default());
-        self.text.push('\n');
-        self.waiting += 1;
-        self.lines += 1;
+        let how = Leave::Ended(end);
+        fault::at("finish.before_commit");
+        let left = self.app.store.leave(hold, made.clone(), how.clone()).await;
+        fault::at("finish.after_commit");
+        match left {
+            Ok(()) => Ok(true),
+            Err(store::Error::Lost) => Ok(false),
+            Err(error) => {
+                tokio::spawn(persist(self.app.store.clone(), hold, made, how));
+                Err(error.into())
+            }
+        }
+    }
+
+    /// What code imports, where it names packages; it is installed if need be.
+    async fn packages(&self, wanted: &[String]) -> Result<Option<Arc<Environment>>, Failure> {
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let python = self.app.codes.python().await.map_err(Failure::new)?;
+        let ready = self
+            .app
+            .packages
+            .ready(python, wanted, self.run.program.packages());
+        ready.await.map(Some).map_err(Failure::new)
+    }
+
+    /// Waits until the run is told to stop. One that the next server goes on with is left to it.
+    async fn stopped(&self) {
+        loop {
+            let told = self.app.ended.notified();
+            let stop = self.stop.load(Ordering::Relaxed);
+            if stop == Stop::Server as u8 && self.run.resumes {
+                if self.leave(Leave::Released).await.is_ok() {
+                    std::future::pending::<()>().await;
+                }
+                return;
+            }
+            if stop != 0 {
+                return;
+            }
+            told.await;
+        }
+    }
+}
+
+impl Progress {
+    /// What the store does not have yet.
+    fn take(&mut self) -> Made {
+        Made {
+            records: self.journal.take(),
+            log: std::mem::take(&mut self.log.text),
+            log_lines: std::mem::take(&mut self.log.waiting),
+            loose: self.loose,
+        }
+    }
+
+    /// Adds a record. What came in the log before it does not come again.
+    fn add(&mut self, record: StepRecord) {
+        self.journal.add(record);
+        self.loose = 0;
+    }
+
+    /// Takes back what could not be written.
+    fn give_back(&mut self, made: Arc<Made>) {
+        let made = Arc::unwrap_or_clone(made);
+        self.journal.give_back(made.records);
+        self.log.text.insert_str(0, &made.log);
+        self.log.waiting += made.log_lines;
+    }
+
+    /// Begins to do what is new, where so many lines of the log that come next have come before.
+    fn goes_live(&mut self, again: u32) {
+        self.again = again;
+        self.loose = 0;
+    }
+
+    /// Keeps a line, unless it came when the run was gone through before.
+    fn line(&mut self, line: &LogLine<'_>) -> bool {
+        if self.journal.is_past() {
+            return false;
+        }
+        if !self.at_work {
+            self.loose += 1;
+            if self.again > 0 {
+                self.again -= 1;
+                return false;
+            }
+        }
+        self.log.add(line);
+        true
     }
 }
 
 impl Host for Recorder<'_> {
     fn log(&self, line: Line<'_>) {
-        let cut;
-        let text = match line.text.len() > MAX_LINE {
-            false => line.text,
-            true => {
-                let end = line.text.floor_char_boundary(MAX_LINE);
-                cut = format!("{} … (the rest of the line is left out)", &line.text[..end]);
-                &cut
-            }
-        };
         let (function, step) = line.step;
         let kept = LogLine {
             at: now(),
             function,
             step,
             stream: stream_name(line.stream),
-            text,
+            text: line.text,
         };
-        self.log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(&kept);
-        if let Some(watch) = &self.app.watch {
+        if self.progress().line(&kept)
+            && let Some(watch) = &self.app.watch
+        {
             watch(line.stream, line.text);
         }
     }
@@ -302,16 +355,12 @@ impl Host for Recorder<'_> {
         work: Boxed<'e, Result<Value, Failure>>,
     ) -> Boxed<'e, Result<Value, Failure>> {
         Box::pin(async move {
-            // JavaScript touches nothing outside until it fetches.
-            if effect.kind != "javascript" {
-                self.noted().await?;
-            }
-            let left = effect.deadline.saturating_sub(self.elapsed());
-            tokio::select! {
-                result = work => result,
-                () = tokio::time::sleep(left) => Err(Failure::new("").because(Reason::Timeout)),
-                () = self.stopped() => Err(Failure::new("the run was cancelled").because(Reason::Cancelled)),
-            }
+            let deed = Deed {
+                step: &effect.key,
+                kind: effect.kind,
+                input: self.run.resumes.then(|| hash(&effect.input)),
+            };
+            self.perform(&effect, &deed, work).await
         })
     }
 
@@ -339,49 +388,86 @@ impl Host for Recorder<'_> {
         })
     }
 
-    fn sleep(&self, time: Duration) -> Boxed<'_, ()> {
-        Box::pin(tokio::time::sleep(time))
+    fn sleep<'e>(&'e self, pause: Pause<'e>) -> Boxed<'e, Result<(), Failure>> {
+        Box::pin(async move { self.wait(&pause).await })
     }
 
     fn now(&self) -> Date {
-        Date::Moment(Zoned::now())
+        Date::Moment(self.progress().journal.now())
     }
 
     fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        self.clock.elapsed()
     }
 
     fn random(&self) -> u64 {
-        getrandom::u64().unwrap_or_default()
+        self.progress().journal.random()
     }
 
     fn cancelled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) != 0
+        match self.stop.load(Ordering::Relaxed) {
+            0 => false,
+            // One that the next server goes on with stops where it next waits.
+            stop => stop != Stop::Server as u8 || !self.run.resumes,
+        }
     }
 }
 
-impl Recorder<'_> {
-    /// What code imports, where it names packages; it is installed if need be.
-    async fn packages(&self, wanted: &[String]) -> Result<Option<Arc<Environment>>, Failure> {
-        if wanted.is_empty() {
-            return Ok(None);
-        }
-        let python = self.app.codes.python().await.map_err(Failure::new)?;
-        let ready = self
-            .app
-            .packages
-            .ready(python, wanted, self.run.program.packages());
-        ready.await.map(Some).map_err(Failure::new)
+/// A hash of what something depends on.
+fn hash(input: &Value) -> [u8; 32] {
+    let mut hash = Hashed(Sha256::new());
+    let _ = serde_json::to_writer(&mut hash, input);
+    hash.0.finalize().into()
+}
+
+/// Takes in what is written.
+struct Hashed(Sha256);
+
+impl std::io::Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
     }
 
-    /// Waits until the run is told to stop.
-    async fn stopped(&self) {
-        loop {
-            let told = self.app.ended.notified();
-            if self.cancelled() {
-                return;
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lets go of a run that is held until that can be written: nothing else would end the run, or have it gone on with,
+/// before the server starts again.
+pub async fn persist(store: Arc<dyn Store>, hold: Hold, made: Arc<Made>, how: Leave) {
+    loop {
+        tokio::time::sleep(AGAIN).await;
+        match store.leave(hold, made.clone(), how.clone()).await {
+            Ok(()) => {
+                return tracing::info!(run = %hold.run, "what became of a run is recorded now");
             }
-            told.await;
+            Err(store::Error::Closed | store::Error::Lost) => return,
+            Err(_) => {}
         }
+    }
+}
+
+/// How long after a failure it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// An outcome as the store keeps it.
+fn ended(outcome: &Outcome, isolation: Option<&'static str>) -> End {
+    let (state, failure) = match outcome {
+        Outcome::Succeeded(_) => (State::Succeeded, None),
+        Outcome::Failed(failure) => (State::Failed, Some(failure)),
+        Outcome::Cancelled(failure) => (State::Cancelled, Some(failure)),
+    };
+    let answer = match outcome {
+        Outcome::Succeeded(values) => serde_json::to_string(values),
+        Outcome::Failed(failure) | Outcome::Cancelled(failure) => serde_json::to_string(failure),
+    };
+    End {
+        state,
+        reason: failure.map(|failure| failure.reason.name().to_owned()),
+        answer: answer.unwrap_or_default(),
+        isolation,
+        ended_at: now(),
     }
 }

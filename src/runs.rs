@@ -1,28 +1,29 @@
 //! The one door: every call, from the API, the queue or the command line, becomes a run here.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use engine::context::Limits;
 use engine::plan::{self, Entry, Refusal};
+use engine::program::OnNodeLoss;
 use engine::run::{Failure, Outcome, Reason};
 use engine::value::{Record, Value};
 use engine::variables::Name;
-use tokio::sync::OwnedSemaphorePermit;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::programs::Served;
-use crate::recorder::Recorder;
-use crate::store::{Claimed, NewRun, RunId, VersionId};
-use crate::{Error, now};
-
-/// What the record says of a run that was at work when its server stopped.
-pub const INTERRUPTED: &str = "the server stopped while the run was at work; it was not repeated";
+use crate::recorder::{self, Attended, Recorder};
+use crate::store::{self, Cancel, Claimed, Hold, Key, Leave, NewRun, RunId, State, VersionId};
+use crate::{Error, fault, now};
 
 /// A wish to run a program.
 #[derive(Clone, Debug)]
@@ -35,18 +36,20 @@ pub struct Call {
     pub entry: plan::Call,
     /// What started it, as the record names it.
     pub trigger: &'static str,
-    /// Whether the caller waits for the outcome.
-    pub wait: bool,
+    /// How long the caller waits for the outcome, if at all.
+    pub wait: Option<Duration>,
+    /// How the caller names the call, so that a repeated one has one run.
+    pub key: Option<String>,
 }
 
 /// What became of a call.
-pub enum Started {
-    /// The run ended.
-    Ended(RunId, Outcome),
-    /// The run is accepted and will begin.
-    Queued(RunId),
-    /// The run goes on, and the caller has waited long enough.
-    Running(RunId),
+pub struct Started {
+    /// Its run.
+    pub run: RunId,
+    /// How that ended, if the caller waited and it did in time.
+    pub outcome: Option<Outcome>,
+    /// Whether the run is of a call of the same name before this one.
+    pub replayed: bool,
 }
 
 /// Why a call starts no run.
@@ -59,6 +62,8 @@ pub enum Refused {
     TooMany,
     /// Too many runs are queued already.
     QueueFull,
+    /// A call of the same name was for something else.
+    KeyReused,
     /// The server is stopping.
     Draining,
     /// The run ended or was to be accepted, and the record could not be written.
@@ -76,11 +81,25 @@ pub struct Run {
     /// What it starts with.
     pub variables: Vec<(Name, Value)>,
     /// What started it.
-    pub trigger: &'static str,
+    pub trigger: Arc<str>,
+    /// What its random numbers come from.
+    pub seed: i64,
+    /// Whether another server goes on with it when this one is gone.
+    pub resumes: bool,
+    /// How its caller named the call, if it did.
+    pub key: Option<Key>,
     /// When it was called for, in microseconds since 1970.
     pub created_at: i64,
-    /// Whether the store knows it as running.
-    pub begun: bool,
+    /// When it first began, if it has.
+    pub started_at: Option<i64>,
+    /// How it is held in the store, if the store knows it.
+    pub hold: Option<Hold>,
+    /// How many lines of its log the store has, and how many of them come again.
+    pub log_lines: u32,
+    /// See [`crate::store::Made::loose`].
+    pub loose: u32,
+    /// Whether it is to be cancelled.
+    pub cancelled: bool,
 }
 
 /// Starts what `call` asks for. Every trigger, the API and the command line come through here.
@@ -100,64 +119,264 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
     if app.draining.load(Ordering::Relaxed) {
         return Err(Refused::Draining);
     }
-    let function = function.name.clone();
-    let (id, created_at) = (RunId::new(), now());
+    let resumes = match program.plan.on_node_loss {
+        // Whoever names a call can come back for its outcome.
+        None => call.wait.is_none() || call.key.is_some(),
+        Some(loss) => loss == OnNodeLoss::Resume,
+    };
+    let key = call.key.map(|text| Key {
+        text,
+        hash: hash(&function.name, &variables),
+    });
     let run = Run {
-        id,
+        id: RunId::new(),
+        function: function.name.clone(),
         program,
-        function,
         variables,
-        trigger: call.trigger,
-        created_at,
-        begun: false,
+        trigger: call.trigger.into(),
+        seed: getrandom::u64().unwrap_or_default() as i64,
+        resumes,
+        key,
+        created_at: now(),
+        started_at: None,
+        hold: None,
+        log_lines: 0,
+        loose: 0,
+        cancelled: false,
     };
     match call.wait {
-        true => wait(app, run).await,
-        false => queue(app, run).await,
+        Some(limit) => wait(app, run, limit).await,
+        None => queue(app, run).await,
     }
 }
 
-/// Accepts a run for later: it is in the record before this returns.
-async fn queue(app: &App, run: Run) -> Result<Started, Refused> {
+/// A hash of what is called for.
+fn hash(function: &str, variables: &[(Name, Value)]) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(function);
+    for (name, value) in variables {
+        hash.update([0]);
+        hash.update(&*name.text);
+        hash.update([0]);
+        hash.update(value.to_json());
+    }
+    hash.finalize().into()
+}
+
+/// Accepts a run that nobody waits for: it is in the record before this returns.
+async fn queue(app: &Arc<App>, mut run: Run) -> Result<Started, Refused> {
+    let started = Started {
+        run: run.id,
+        outcome: None,
+        replayed: false,
+    };
+    // Where nobody is before it and there is a place, it begins without having been queued.
+    if app.queued.load(Ordering::Relaxed) == 0
+        && let Ok(slot) = app.slots.clone().try_acquire_owned()
+    {
+        if let Err(error) = begin(app, &mut run).await {
+            return taken(app, run.id, None, error).await;
+        }
+        tokio::spawn(attended(app.clone(), run, slot));
+        return Ok(started);
+    }
     if app.queued.fetch_add(1, Ordering::Relaxed) >= app.config.max_queued {
         app.queued.fetch_sub(1, Ordering::Relaxed);
         return Err(Refused::QueueFull);
     }
-    let id = run.id;
-    if let Err(error) = app.store.begin(run.header(None)).await {
+    fault::at("accept.before_commit");
+    if let Err(error) = app.store.begin(run.header(None), None).await {
         app.queued.fetch_sub(1, Ordering::Relaxed);
-        return Err(Refused::Failed(Some(id), error.into()));
+        return taken(app, run.id, None, error).await;
     }
+    fault::at("accept.after_commit");
     app.wake.notify_one();
-    Ok(Started::Queued(id))
+    Ok(started)
+}
+
+/// Has a run in the record, as held by this server.
+async fn begin(app: &App, run: &mut Run) -> Result<(), store::Error> {
+    let (node, started_at) = (app.node, now());
+    fault::at("accept.before_commit");
+    let header = run.header(Some(started_at));
+    app.store.begin(header, Some(node)).await?;
+    fault::at("accept.after_commit");
+    run.started_at = Some(started_at);
+    run.hold = Some(Hold {
+        run: run.id,
+        node,
+        fence: 1,
+    });
+    Ok(())
+}
+
+/// What becomes of a call whose run could not be begun: one that is repeated has the run of the first.
+async fn taken(
+    app: &App,
+    id: RunId,
+    wait: Option<Duration>,
+    error: store::Error,
+) -> Result<Started, Refused> {
+    let run = match error {
+        store::Error::Taken { same: false, .. } => return Err(Refused::KeyReused),
+        store::Error::Taken { run, .. } => run,
+        error => return Err(Refused::Failed(Some(id), error.into())),
+    };
+    let outcome = match wait {
+        Some(limit) => outcome(app, run, limit).await,
+        None => Ok(None),
+    };
+    let outcome = outcome.map_err(|error| Refused::Failed(Some(run), error))?;
+    Ok(Started {
+        run,
+        outcome,
+        replayed: true,
+    })
+}
+
+/// Waits for the outcome of a run, as long as the limit says. Nothing where it has not ended by then.
+///
+/// # Errors
+/// When the record cannot be read, or has no such run.
+pub async fn outcome(app: &App, id: RunId, limit: Duration) -> Result<Option<Outcome>, Error> {
+    let waiter = app.waiters.add(id);
+    let ended = elsewhere(app, id, Some(waiter));
+    match tokio::time::timeout(limit, ended).await {
+        Ok(outcome) => outcome.map(Some),
+        Err(_) => recorded(app, id).await,
+    }
 }
 
 /// Runs a run now and waits for its outcome, up to the limit. It goes on when the caller leaves.
-async fn wait(app: &Arc<App>, run: Run) -> Result<Started, Refused> {
+async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, Refused> {
     let called = Instant::now();
-    let slot = slot(app).await?;
+    let slot = slot(app, limit).await?;
     let id = run.id;
-    let app = app.clone();
-    let limit = app.config.wait.saturating_sub(called.elapsed());
-    let work = async move {
-        let outcome = execute(&app, run).await;
+    if run.key.is_some()
+        && let Err(error) = begin(app, &mut run).await
+    {
         drop(slot);
-        outcome
+        let left = limit.saturating_sub(called.elapsed());
+        return taken(app, id, Some(left), error).await;
+    }
+    let limit = limit.saturating_sub(called.elapsed());
+    let waiter = run.resumes.then(|| app.waiters.add(id));
+    let work = {
+        let app = app.clone();
+        async move { execute(&app, run, slot).await }
     };
-    match tokio::time::timeout(limit, Lasting(Some(Box::pin(work)))).await {
-        Ok(Ok(outcome)) => Ok(Started::Ended(id, outcome)),
-        Ok(Err(error)) => Err(Refused::Failed(Some(id), error)),
-        Err(_) => Ok(Started::Running(id)),
+    let outcome = async {
+        match Lasting(Some(Box::pin(work))).await? {
+            Ran::Ended(outcome) => Ok(outcome),
+            Ran::Left => elsewhere(app, id, waiter).await,
+        }
+    };
+    let outcome = match tokio::time::timeout(limit, outcome).await {
+        Ok(outcome) => Some(outcome.map_err(|error| Refused::Failed(Some(id), error))?),
+        Err(_) => None,
+    };
+    Ok(Started {
+        run: id,
+        outcome,
+        replayed: false,
+    })
+}
+
+/// Waits for the outcome of a run that has been put aside, or that somebody else goes on with.
+async fn elsewhere(app: &App, id: RunId, waiter: Option<Waiter<'_>>) -> Result<Outcome, Error> {
+    loop {
+        if let Some(outcome) = recorded(app, id).await? {
+            return Ok(outcome);
+        }
+        match &waiter {
+            Some(waiter) => waiter.told().await,
+            None => return Err(Error::new("the run is not held by this server any more")),
+        }
     }
 }
 
+/// The outcome of a run, if it has ended.
+async fn recorded(app: &App, id: RunId) -> Result<Option<Outcome>, Error> {
+    let run = app.store.run(id).await?;
+    let run = run.ok_or_else(|| Error::new(format!("there is no run {id}")))?;
+    let Some(answer) = run.answer else {
+        return Ok(None);
+    };
+    let unreadable =
+        |error: &dyn fmt::Display| Error::new(format!("the outcome of run {id}: {error}"));
+    let failure =
+        |answer: &str| serde_json::from_str::<Failure>(answer).map_err(|error| unreadable(&error));
+    Ok(Some(match run.summary.state {
+        State::Succeeded => {
+            let values = engine::json::pairs(&answer).map_err(|error| unreadable(&error))?;
+            Outcome::Succeeded(values)
+        }
+        State::Cancelled => Outcome::Cancelled(failure(&answer)?),
+        _ => Outcome::Failed(failure(&answer)?),
+    }))
+}
+
+/// Callers who wait for runs that may be put aside.
+#[derive(Default)]
+pub struct Waiters(Mutex<HashMap<RunId, Weak<Notify>>>);
+
+impl Waiters {
+    /// One more who waits for a run.
+    fn add(&self, id: RunId) -> Waiter<'_> {
+        let mut waiting = lock(&self.0);
+        let known = waiting.get(&id).and_then(Weak::upgrade);
+        let told = known.unwrap_or_default();
+        waiting.insert(id, Arc::downgrade(&told));
+        Waiter {
+            waiters: self,
+            id,
+            told,
+        }
+    }
+
+    /// Tells all who wait for a run that it has ended.
+    pub fn tell(&self, id: RunId) {
+        let told = lock(&self.0).get(&id).and_then(Weak::upgrade);
+        if let Some(told) = told {
+            told.notify_waiters();
+            told.notify_one();
+        }
+    }
+}
+
+/// One who waits for a run.
+struct Waiter<'a> {
+    waiters: &'a Waiters,
+    id: RunId,
+    told: Arc<Notify>,
+}
+
+impl Waiter<'_> {
+    /// Waits until the run may have ended.
+    async fn told(&self) {
+        // Whoever else ends the run may not tell us.
+        let _ = tokio::time::timeout(LOOK, self.told.notified()).await;
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut waiting = lock(&self.waiters.0);
+        if Arc::strong_count(&self.told) == 1 {
+            waiting.remove(&self.id);
+        }
+    }
+}
+
+/// How often whoever waits for a run looks at it without being told.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// A place to run in; calls wait in line for one, as many and as long as the settings allow.
-async fn slot(app: &App) -> Result<OwnedSemaphorePermit, Refused> {
+async fn slot(app: &App, limit: Duration) -> Result<OwnedSemaphorePermit, Refused> {
     if let Ok(slot) = app.slots.clone().try_acquire_owned() {
         return Ok(slot);
     }
     let _waiting = Waiting::new(app)?;
-    match tokio::time::timeout(app.config.wait, app.slots.clone().acquire_owned()).await {
+    match tokio::time::timeout(limit, app.slots.clone().acquire_owned()).await {
         Ok(slot) => slot.map_err(|_| Refused::Draining),
         Err(_) => Err(Refused::TooMany),
     }
@@ -198,25 +417,57 @@ pub async fn claimed(app: &App, claimed: Claimed) -> Result<Run, Error> {
         (name, value)
     });
     Ok(Run {
-        id: claimed.id,
+        id: claimed.hold.run,
         function: function.name.clone(),
         variables: variables.collect(),
         program,
-        trigger: "webhook",
+        trigger: claimed.trigger.into(),
+        seed: claimed.seed,
+        resumes: claimed.resumes,
+        key: None,
         created_at: claimed.created_at,
-        begun: true,
+        started_at: Some(claimed.started_at),
+        hold: Some(claimed.hold),
+        log_lines: claimed.log_lines,
+        loose: claimed.loose,
+        cancelled: claimed.cancelled,
     })
+}
+
+/// Runs a run that nobody here waits for.
+pub async fn attended(app: Arc<App>, run: Run, slot: OwnedSemaphorePermit) {
+    let id = run.id;
+    if let Err(error) = execute(&app, run, slot).await {
+        tracing::error!(run = %id, "a run's outcome cannot be recorded: {error}");
+    }
+}
+
+/// What became of a run that was at work here.
+pub enum Ran {
+    /// It ended so, and that is recorded.
+    Ended(Outcome),
+    /// It was put aside, or somebody else goes on with it.
+    Left,
 }
 
 /// Runs a run that is ours to run, and records how it ended before anybody learns of it.
 ///
 /// # Errors
-/// When the record cannot be written.
-pub async fn execute(app: &App, run: Run) -> Result<Outcome, Error> {
-    let working = Working::new(app, run.id);
+/// When the record cannot be read or written.
+pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<Ran, Error> {
+    let working = Working::new(app, &run);
     let function = run.program.plan.functions.get(&run.function);
     let function = function.ok_or_else(|| Error::new("a run's function is not in its program"))?;
-    let recorder = Recorder::new(app, &run, working.stop.clone());
+    let recorder = match Recorder::new(app, &run, working.stop.clone(), slot).await {
+        Ok(recorder) => recorder,
+        Err(error) => {
+            if let Some(hold) = run.hold {
+                let (store, made) = (app.store.clone(), Arc::default());
+                tokio::spawn(recorder::persist(store, hold, made, Leave::Released));
+            }
+            return Err(error);
+        }
+    };
     let entry = Entry {
         function,
         variables: run.variables.clone(),
@@ -233,9 +484,16 @@ pub async fn execute(app: &App, run: Run) -> Result<Outcome, Error> {
         &recorder,
         limits,
     )));
-    let outcome = working.outcome(recorder.attend(work).await);
-    recorder.finish(&outcome).await?;
-    Ok(outcome)
+    let outcome = match recorder.attend(work).await {
+        Attended::Ended(outcome) => working.outcome(outcome),
+        Attended::Left => return Ok(Ran::Left),
+    };
+    if !recorder.finish(&outcome).await? {
+        return Ok(Ran::Left);
+    }
+    app.waiters.tell(run.id);
+    app.written.notify_waiters();
+    Ok(Ran::Ended(outcome))
 }
 
 impl Run {
@@ -251,12 +509,39 @@ impl Run {
             program: self.program.plan.id as i64,
             version: self.program.version,
             function: self.function.to_string(),
-            trigger: self.trigger.to_owned(),
+            trigger: self.trigger.to_string(),
             inputs: Value::from(inputs.collect::<Record>()).to_json(),
+            seed: self.seed,
+            resumes: self.resumes,
+            key: self.key.clone(),
             created_at: self.created_at,
             started_at,
         }
     }
+}
+
+/// Cancels a run. That it is to end is in the record before this returns.
+///
+/// # Errors
+/// When the record cannot be written.
+pub async fn cancel(app: &App, id: RunId) -> Result<Cancel, Error> {
+    let failure = Failure::new("the run was cancelled").because(Reason::Cancelled);
+    let answer = serde_json::to_string(&failure).unwrap_or_default();
+    let mut cancel = app.store.cancel(id, now(), answer).await?;
+    fault::at("cancel.race");
+    if let Some((_, stop)) = lock(&app.running).get(&id) {
+        stop.store(Stop::Cancelled as u8, Ordering::Relaxed);
+        // The store does not know a short run as long as it is at work.
+        if cancel == Cancel::Unknown {
+            cancel = Cancel::Asked;
+        }
+    }
+    app.ended.notify_waiters();
+    if let Cancel::Ended { begun } = cancel {
+        app.queued.fetch_sub(u64::from(!begun), Ordering::Relaxed);
+        app.waiters.tell(id);
+    }
+    Ok(cancel)
 }
 
 /// Begins no more runs, lets those at work end for as long as the setting gives them, and stops the
@@ -265,6 +550,8 @@ pub async fn drain(app: &App, working: JoinHandle<()>) {
     app.draining.store(true, Ordering::Relaxed);
     app.slots.close();
     app.wake.notify_one();
+    app.drains.notify_waiters();
+    fault::at("drain.mid");
     let ended = async {
         let _ = working.await;
         none_running(app).await;
@@ -273,7 +560,7 @@ pub async fn drain(app: &App, working: JoinHandle<()>) {
         return;
     }
     tracing::warn!("runs that did not end in time are stopped");
-    for stop in lock(&app.running).values() {
+    for (_, stop) in lock(&app.running).values() {
         stop.store(Stop::Server as u8, Ordering::Relaxed);
     }
     app.ended.notify_waiters();
@@ -316,9 +603,15 @@ struct Working<'a> {
 }
 
 impl<'a> Working<'a> {
-    fn new(app: &'a App, id: RunId) -> Working<'a> {
-        let stop = Arc::new(AtomicU8::new(0));
-        lock(&app.running).insert(id, stop.clone());
+    fn new(app: &'a App, run: &Run) -> Working<'a> {
+        let (id, account) = (run.id, run.program.account);
+        let stop = if run.cancelled {
+            Stop::Cancelled as u8
+        } else {
+            0
+        };
+        let stop = Arc::new(AtomicU8::new(stop));
+        lock(&app.running).insert(id, (account, stop.clone()));
         Working { app, id, stop }
     }
 
@@ -328,13 +621,16 @@ impl<'a> Working<'a> {
             Outcome::Cancelled(failure)
                 if self.stop.load(Ordering::Relaxed) == Stop::Server as u8 =>
             {
-                let message = INTERRUPTED.to_owned();
-                Outcome::Failed(Failure { message, ..failure }.because(Reason::Interrupted))
+                let message = LOST.to_owned();
+                Outcome::Failed(Failure { message, ..failure }.because(Reason::NodeLost))
             }
             outcome => outcome,
         }
     }
 }
+
+/// What the record says of a run that was at work when its server stopped, and that is not gone on with.
+pub const LOST: &str = "the server stopped while the run was at work; it was not repeated";
 
 impl Drop for Working<'_> {
     fn drop(&mut self) {

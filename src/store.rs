@@ -8,6 +8,7 @@ pub mod sqlite;
 use std::fmt;
 use std::pin::Pin;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -28,23 +29,34 @@ pub trait Store: Send + Sync + 'static {
     /// A version of a program.
     fn version(&self, id: VersionId) -> Reply<'_, Option<Version>>;
 
-    /// Notes a run: as queued, or as running when it has a start.
-    fn begin(&self, run: NewRun) -> Reply<'_, ()>;
+    /// Makes a server known that will hold runs.
+    fn enter(&self, node: Node) -> Reply<'_, ()>;
+
+    /// Notes a run: as held by a server, which is at it, or as queued.
+    fn begin(&self, run: NewRun, holder: Option<NodeId>) -> Reply<'_, ()>;
 
     /// Notes a run that has begun and ended, at once.
-    fn record(&self, run: NewRun, end: End) -> Reply<'_, ()>;
+    fn record(&self, run: NewRun, made: Arc<Made>, end: End) -> Reply<'_, ()>;
 
-    /// Takes queued runs, the oldest first; they are running from now on.
-    fn claim(&self, limit: u32, now: i64) -> Reply<'_, Vec<Claimed>>;
+    /// Takes runs that nobody holds and that are due, the longest due first; the server holds them from now on.
+    fn claim(&self, node: NodeId, limit: u32, now: i64) -> Reply<'_, Claims>;
 
-    /// Ends a running run. A run that is not running is a conflict: an outcome is never changed.
-    fn finish(&self, id: RunId, end: End) -> Reply<'_, ()>;
+    /// Adds to the journal and the log of a run that is held.
+    fn append(&self, hold: Hold, made: Arc<Made>) -> Reply<'_, ()>;
 
-    /// Adds a piece, some lines, to the log of a running run.
-    fn append_log(&self, id: RunId, number: i64, piece: String, lines: u32) -> Reply<'_, ()>;
+    /// Lets go of a run that is held, adding to its journal and log: it has ended, or somebody takes it later. An outcome
+    /// is never changed.
+    fn leave(&self, hold: Hold, made: Arc<Made>, how: Leave) -> Reply<'_, ()>;
 
-    /// Ends all running runs as failed, because the server that ran them is gone; says how many.
-    fn interrupt(&self, now: i64, answer: String) -> Reply<'_, u64>;
+    /// Some of the journal of a run, in its order: the records after a number, as many as are read at once.
+    fn journal(&self, id: RunId, after: i64) -> Reply<'_, Vec<StepRecord>>;
+
+    /// Cancels a run: one that nobody holds ends, one that is held is to be ended by its holder. `answer` is what is
+    /// recorded of one that ends.
+    fn cancel(&self, id: RunId, now: i64, answer: String) -> Reply<'_, Cancel>;
+
+    /// Takes the runs of servers that are gone from them. `node` is the one server that is there.
+    fn sweep(&self, node: NodeId, now: i64, answers: Answers) -> Reply<'_, Swept>;
 
     /// How many runs are queued.
     fn queued(&self) -> Reply<'_, u64>;
@@ -104,7 +116,42 @@ impl FromStr for RunId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VersionId(pub i64);
 
-/// The state of a run. Queued becomes running, running becomes one of the others, and that is that.
+/// A server's id: another one each time a server is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NodeId(Uuid);
+
+impl NodeId {
+    /// A new id.
+    #[expect(clippy::new_without_default, reason = "every one is another")]
+    pub fn new() -> NodeId {
+        NodeId(Uuid::now_v7())
+    }
+}
+
+/// A server that holds runs.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// The release it is of.
+    pub version: String,
+    /// When it was started.
+    pub started_at: i64,
+}
+
+/// That a server holds a run: whatever changes the run says so. The fence grows each time that the run is taken, so what
+/// a server says that held it before is not heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The run.
+    pub run: RunId,
+    /// The server.
+    pub node: NodeId,
+    /// How often the run had been taken when it was.
+    pub fence: i64,
+}
+
+/// The state of a run. Queued, running and waiting become each other and one of the rest, and that is that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -112,6 +159,8 @@ pub enum State {
     Queued,
     /// At work.
     Running,
+    /// Lets time pass, and is not at work.
+    Waiting,
     /// Came to its end.
     Succeeded,
     /// A step failed, or the server did.
@@ -122,9 +171,10 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [State; 5] = [
+    pub const ALL: [State; 6] = [
         State::Queued,
         State::Running,
+        State::Waiting,
         State::Succeeded,
         State::Failed,
         State::Cancelled,
@@ -135,6 +185,7 @@ impl State {
         match self {
             State::Queued => "queued",
             State::Running => "running",
+            State::Waiting => "waiting",
             State::Succeeded => "succeeded",
             State::Failed => "failed",
             State::Cancelled => "cancelled",
@@ -198,10 +249,110 @@ pub struct NewRun {
     pub trigger: String,
     /// The variables it starts with, a JSON object.
     pub inputs: String,
+    /// What its random numbers come from.
+    pub seed: i64,
+    /// Whether it is gone on with when the server that holds it is gone.
+    pub resumes: bool,
+    /// How its caller named the call, if it did.
+    pub key: Option<Key>,
     /// When it was called for.
     pub created_at: i64,
     /// When it began, if it has.
     pub started_at: Option<i64>,
+}
+
+/// How a caller named a call: calls to one program with one name have one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The name.
+    pub text: String,
+    /// A hash of what was called for.
+    pub hash: [u8; 32],
+}
+
+/// How long after the end of its run a call's name is kept, in microseconds.
+pub const KEY_KEPT: i64 = 24 * 3600 * 1_000_000;
+
+/// What a run has made since its store last heard of it.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    /// Records for its journal, in order.
+    pub records: Vec<StepRecord>,
+    /// The piece of its log that has come since: JSON lines.
+    pub log: String,
+    /// How many lines that piece has.
+    pub log_lines: u32,
+    /// How many lines of the whole log came after the last record and come again when the run is gone through again.
+    pub loose: u32,
+}
+
+/// A record of the journal: something that a step did outside of the run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRecord {
+    /// Its number in the journal, counted from 1.
+    pub number: i64,
+    /// The key of the step.
+    pub step: String,
+    /// The kind of the step.
+    pub kind: String,
+    /// How far it came.
+    pub status: Status,
+    /// A hash of what it depended on.
+    pub input: Option<[u8; 32]>,
+    /// What it gave, or why it failed, JSON.
+    pub output: String,
+    /// The times that the run was told since the record before, a JSON list; empty where there are none.
+    pub times: String,
+    /// How long the run had taken, in microseconds.
+    pub clock: i64,
+    /// When it began.
+    pub began_at: i64,
+    /// When it ended, if it did.
+    pub ended_at: Option<i64>,
+}
+
+/// How far a step came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It was about to begin.
+    Begun,
+    /// It was done.
+    Done,
+    /// It failed.
+    Failed,
+}
+
+impl Status {
+    const ALL: [Status; 3] = [Status::Begun, Status::Done, Status::Failed];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Begun => "begun",
+            Status::Done => "done",
+            Status::Failed => "failed",
+        }
+    }
+}
+
+impl FromStr for Status {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Status, String> {
+        let status = Status::ALL.into_iter().find(|status| status.name() == text);
+        status.ok_or_else(|| format!("there is no status `{text}`"))
+    }
+}
+
+/// Why a run is let go.
+#[derive(Clone, Debug)]
+pub enum Leave {
+    /// It has ended.
+    Ended(End),
+    /// It waits until then.
+    Until(i64),
+    /// Its server stops, and another one is to go on with it.
+    Released,
 }
 
 /// How a run ended.
@@ -213,36 +364,106 @@ pub struct End {
     pub reason: Option<String>,
     /// The result, a JSON list of names and values, or the failure, a JSON object.
     pub answer: String,
-    /// The last piece of its log: JSON lines.
-    pub log: String,
-    /// How many lines that piece has.
-    pub log_lines: u32,
     /// How far its code was kept apart, if it ran any.
     pub isolation: Option<&'static str>,
     /// When it ended.
     pub ended_at: i64,
 }
 
-/// A queued run that was taken.
+/// Runs that were taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claims {
+    /// The runs.
+    pub runs: Vec<Claimed>,
+    /// When the next one is due, if there is one that nobody holds.
+    pub next: Option<i64>,
+}
+
+/// A run that was taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claimed {
-    /// Its id.
-    pub id: RunId,
+    /// How it is held.
+    pub hold: Hold,
     /// The version it runs in.
     pub version: VersionId,
     /// The function it runs.
     pub function: String,
+    /// What started it.
+    pub trigger: String,
     /// The variables it starts with, a JSON object.
     pub inputs: String,
+    /// What its random numbers come from.
+    pub seed: i64,
+    /// Whether it is gone on with when the server that holds it is gone.
+    pub resumes: bool,
     /// When it was called for.
     pub created_at: i64,
+    /// When it first began.
+    pub started_at: i64,
+    /// How many lines its log has.
+    pub log_lines: u32,
+    /// How many of them come again; see [`Made::loose`].
+    pub loose: u32,
+    /// Whether it is to be cancelled.
+    pub cancelled: bool,
+}
+
+/// What came of the wish to cancel a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancel {
+    /// It was not at work, and has ended. It was queued and had never begun, or it waited.
+    Ended {
+        /// Whether it had begun.
+        begun: bool,
+    },
+    /// It is at work, and is to be ended by the server that is at it.
+    Asked,
+    /// It had ended before.
+    Over(State),
+    /// There is none.
+    Unknown,
+}
+
+/// What is recorded of runs that end because their server is gone, JSON.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// Of one that was to be cancelled.
+    pub cancelled: String,
+    /// Of one that is not gone on with.
+    pub lost: String,
+    /// Of one that servers die of.
+    pub poison: String,
+}
+
+/// How often servers may die with a run that comes no further, before it is ended.
+pub const DEATHS: i64 = 3;
+
+/// What became of the runs of servers that are gone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Swept {
+    /// How many wait to be gone on with.
+    pub again: u64,
+    /// Those that have ended.
+    pub ended: Vec<RunId>,
 }
 
 /// Which runs are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
+    /// Those of one account.
+    pub account: Option<i64>,
     /// Those of one program.
     pub program: Option<i64>,
+    /// Those of one function.
+    pub function: Option<String>,
+    /// Those that one trigger started.
+    pub trigger: Option<String>,
+    /// Those that failed for one reason.
+    pub reason: Option<String>,
+    /// Those called for at this time or later.
+    pub from: Option<i64>,
+    /// Those called for before this time.
+    pub to: Option<i64>,
     /// Those in one state.
     pub state: Option<State>,
     /// Those older than one run.
@@ -281,6 +502,8 @@ pub struct Summary {
 pub struct Detail {
     /// The line about it.
     pub summary: Summary,
+    /// Whose it is.
+    pub account: i64,
     /// Which version of the program it ran, counted from 1.
     pub version: i64,
     /// The variables it started with, a JSON object.
@@ -313,6 +536,17 @@ pub enum Error {
     /// The store has been closed.
     #[error("the database is closed")]
     Closed,
+    /// The run is not held, or no longer.
+    #[error("the run is not held by this server any more")]
+    Lost,
+    /// A call of that name has a run already.
+    #[error("a call of that name has run {run} already")]
+    Taken {
+        /// The run.
+        run: RunId,
+        /// Whether the same was called for.
+        same: bool,
+    },
     /// What is asked does not fit what is there.
     #[error("{0}")]
     Conflict(String),

@@ -1,101 +1,128 @@
-//! Runs what is queued.
+//! Takes runs that are due, and runs them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use engine::run::{Failure, Outcome, Reason};
+use engine::run::{Failure, Reason};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
-use crate::store::{Claimed, End, State};
-use crate::{Error, now, runs};
+use crate::store::{Answers, Claimed, DEATHS, End, Hold, Leave, Made, Node, State, Swept};
+use crate::{Error, fault, now, recorder, runs};
 
-/// Closes the runs that were at work when the server last stopped, and counts those that wait.
+/// Makes the server known to the store, takes what servers that are gone left behind from them, and counts what is
+/// queued.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn recover(app: &App) -> Result<u64, Error> {
-    let failure = Failure::new(runs::INTERRUPTED).because(Reason::Interrupted);
-    let answer = serde_json::to_string(&failure).unwrap_or_default();
-    let closed = app.store.interrupt(now(), answer).await?;
+pub async fn recover(app: &App) -> Result<Swept, Error> {
+    let node = Node {
+        id: app.node,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: now(),
+    };
+    app.store.enter(node).await?;
+    let swept = app.store.sweep(app.node, now(), answers()).await?;
     app.queued
         .store(app.store.queued().await?, Ordering::Relaxed);
-    Ok(closed)
+    Ok(swept)
 }
 
-/// The most runs that are taken from the queue at once.
-const MOST: u64 = 64;
+/// What is recorded of runs that end because their server is gone.
+fn answers() -> Answers {
+    let answer = |message: &str, reason| {
+        let failure = Failure::new(message).because(reason);
+        serde_json::to_string(&failure).unwrap_or_default()
+    };
+    let poison = format!(
+        "the server stopped {DEATHS} times while the run was at work, and each time it had come no further"
+    );
+    Answers {
+        cancelled: answer("the run was cancelled", Reason::Cancelled),
+        lost: answer(runs::LOST, Reason::NodeLost),
+        poison: answer(&poison, Reason::Poison),
+    }
+}
 
-/// Runs queued runs as places become free, until the server stops.
+/// The most runs that are taken at once.
+const MOST: u64 = 64;
+/// How long the worker goes without looking at the store.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Runs what is due as places become free, until the server stops.
 pub async fn work(app: Arc<App>) {
-    loop {
-        if app.draining.load(Ordering::Relaxed) {
-            return;
-        }
+    while !app.draining.load(Ordering::Relaxed) {
         match claim(&app).await {
-            Ok(0) => app.wake.notified().await,
-            Ok(_) => {}
+            Ok(None) => {}
+            Ok(Some(pause)) => {
+                let _ = tokio::time::timeout(pause, app.wake.notified()).await;
+            }
             Err(error) => {
-                tracing::error!("queued runs cannot be taken: {error}");
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                tracing::error!("runs cannot be taken: {error}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
     }
 }
 
-/// Waits for a free place, then takes as many queued runs as there are places, and starts them.
-async fn claim(app: &Arc<App>) -> Result<usize, Error> {
-    let queued = app.queued.load(Ordering::Relaxed).min(MOST) as usize;
-    if queued == 0 {
-        return Ok(0);
-    }
+/// Waits for a free place, then takes as many runs as there are places, and starts them. Says how long nothing else is
+/// due, if anything else can be taken now.
+async fn claim(app: &Arc<App>) -> Result<Option<Duration>, Error> {
     let Ok(first) = app.slots.clone().acquire_owned().await else {
-        return Ok(0);
+        return Ok(Some(Duration::ZERO));
     };
     let mut slots = vec![first];
-    while slots.len() < queued
+    // What was put aside or left behind is not counted, so there is room for some of it.
+    let wanted = app.queued.load(Ordering::Relaxed).clamp(4, MOST) as usize;
+    while slots.len() < wanted
         && let Ok(slot) = app.slots.clone().try_acquire_owned()
     {
         slots.push(slot);
     }
     if app.draining.load(Ordering::Relaxed) {
-        return Ok(0);
+        return Ok(Some(Duration::ZERO));
     }
-    let claimed = app.store.claim(slots.len() as u32, now()).await?;
-    let count = claimed.len();
-    app.queued.fetch_sub(count as u64, Ordering::Relaxed);
-    for (run, slot) in claimed.into_iter().zip(slots) {
-        let app = app.clone();
-        tokio::spawn(async move {
-            execute(&app, run).await;
-            drop(slot);
-        });
+    let claims = app.store.claim(app.node, slots.len() as u32, now()).await?;
+    if !claims.runs.is_empty() {
+        fault::at("claim.after_commit");
     }
-    Ok(count)
+    let first = claims.runs.iter().filter(|run| run.hold.fence == 1).count();
+    app.queued.fetch_sub(first as u64, Ordering::Relaxed);
+    for (run, slot) in claims.runs.into_iter().zip(slots) {
+        tokio::spawn(execute(app.clone(), run, slot));
+    }
+    let Some(next) = claims.next else {
+        return Ok(Some(LOOK));
+    };
+    match u64::try_from(next - now()) {
+        Ok(left) if left > 0 => Ok(Some(LOOK.min(Duration::from_micros(left)))),
+        _ => Ok(None),
+    }
 }
 
-async fn execute(app: &App, claimed: Claimed) {
-    let id = claimed.id;
-    let result = match runs::claimed(app, claimed).await {
-        Ok(run) => runs::execute(app, run).await.map(|_: Outcome| ()),
-        Err(error) => close(app, id, &error).await,
-    };
-    if let Err(error) = result {
-        tracing::error!(run = %id, "a run's outcome cannot be recorded: {error}");
+async fn execute(app: Arc<App>, claimed: Claimed, slot: OwnedSemaphorePermit) {
+    let hold = claimed.hold;
+    match runs::claimed(&app, claimed).await {
+        Ok(run) => runs::attended(app, run, slot).await,
+        Err(error) => close(&app, hold, &error).await,
     }
 }
 
 /// Ends a run that cannot begin.
-async fn close(app: &App, id: crate::store::RunId, error: &Error) -> Result<(), Error> {
+async fn close(app: &App, hold: Hold, error: &Error) {
+    tracing::error!(run = %hold.run, "a run cannot begin: {error}");
     let failure = Failure::new(error.to_string());
-    let answer = serde_json::to_string(&failure).unwrap_or_default();
     let end = End {
         state: State::Failed,
-        reason: Some("error".to_owned()),
-        answer,
-        log: String::new(),
-        log_lines: 0,
+        reason: Some(failure.reason.name().to_owned()),
+        answer: serde_json::to_string(&failure).unwrap_or_default(),
         isolation: None,
         ended_at: now(),
     };
-    Ok(app.store.finish(id, end).await?)
+    let (made, how) = (Arc::new(Made::default()), Leave::Ended(end));
+    let left = app.store.leave(hold, made.clone(), how.clone()).await;
+    if left.is_err() {
+        recorder::persist(app.store.clone(), hold, made, how).await;
+    }
 }

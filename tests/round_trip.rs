@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::date::Date;
-use engine::host::{Asked, Boxed, Code, Effect, Host, Language, Line, Logger};
+use engine::host::{Asked, Boxed, Code, Effect, Host, Language, Line, Logger, Pause};
 use engine::run::Failure;
 use engine::value::{Record, Value};
 use proptest::collection::vec;
@@ -188,7 +188,7 @@ impl Host for Log {
     fn code<'a>(&'a self, _: Code<'a>) -> Boxed<'a, Result<Record, Failure>> {
         unreachable!()
     }
-    fn sleep(&self, _: Duration) -> Boxed<'_, ()> {
+    fn sleep<'a>(&'a self, _: Pause<'a>) -> Boxed<'a, Result<(), Failure>> {
         unreachable!()
     }
     fn now(&self) -> Date {
@@ -231,7 +231,7 @@ async fn run(
         line: 8,
         step: ("Main", "1"),
         timeout: None,
-        inputs: inputs.clone(),
+        inputs: Arc::new(inputs.clone()),
         asked: Asked::default(),
     };
     let logger = Logger::new(&log, ("Main", "1"));

@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use waystation::store::sqlite::{Options, Sqlite};
-use waystation::store::{End, Error, Filter, NewRun, NewVersion, RunId, State, Store, VersionId};
+use waystation::store::{
+    Answers, Cancel, End, Error, Filter, Hold, KEY_KEPT, Key, Leave, Made, NewRun, NewVersion,
+    Node, NodeId, RunId, State, Status, StepRecord, Store, Swept, VersionId,
+};
 
 macro_rules! conformance {
     ($($name:ident)*) => {
@@ -30,10 +33,16 @@ macro_rules! conformance {
 conformance! {
     the_same_text_is_the_same_version
     a_run_is_queued_then_running_then_ended_once
+    a_run_that_is_put_aside_is_taken_when_it_is_due
+    only_who_holds_a_run_changes_it
+    a_journal_is_read_in_order_and_a_begun_record_is_made_whole
+    a_call_of_a_name_has_one_run
+    a_run_is_cancelled_in_every_state
+    what_servers_that_are_gone_left_is_gone_on_with_or_ended
+    a_run_that_servers_die_of_is_ended_unless_it_comes_further
     the_oldest_queued_run_is_taken_first
     a_run_that_began_and_ended_is_recorded_at_once
     a_log_is_read_in_pages_and_ends_with_the_run
-    what_was_running_is_interrupted_and_what_was_queued_is_not
     runs_are_listed_newest_first_and_filtered
     an_account_has_one_key
     nothing_is_written_after_the_end
@@ -58,21 +67,69 @@ fn run(program: i64, version: VersionId, started_at: Option<i64>) -> NewRun {
         function: "Main".to_owned(),
         trigger: "webhook".to_owned(),
         inputs: r#"{"A":1}"#.to_owned(),
+        seed: 7,
+        resumes: true,
+        key: None,
         created_at: 10,
         started_at,
     }
 }
 
-fn end(state: State, log: &str) -> End {
+fn end(state: State) -> End {
     End {
         state,
         reason: (state != State::Succeeded).then(|| "error".to_owned()),
         answer: "[]".to_owned(),
-        log: log.to_owned(),
-        log_lines: log.lines().count() as u32,
         isolation: None,
         ended_at: 30,
     }
+}
+
+/// Lines of a log.
+fn made(log: &str) -> Arc<Made> {
+    Arc::new(Made {
+        log: log.to_owned(),
+        log_lines: log.lines().count() as u32,
+        ..Made::default()
+    })
+}
+
+/// A server that is there.
+async fn entered(store: &dyn Store) -> NodeId {
+    let id = NodeId::new();
+    let node = Node {
+        id,
+        version: "1".to_owned(),
+        started_at: 1,
+    };
+    store.enter(node).await.unwrap();
+    id
+}
+
+/// How a server holds a run that it began.
+fn first(run: RunId, node: NodeId) -> Hold {
+    Hold {
+        run,
+        node,
+        fence: 1,
+    }
+}
+
+/// Ends a run that is held.
+async fn finish(store: &dyn Store, hold: Hold, state: State) -> Result<(), Error> {
+    let how = Leave::Ended(end(state));
+    store.leave(hold, made(""), how).await
+}
+
+/// Takes the one run that is due.
+async fn taken(store: &dyn Store, node: NodeId, now: i64) -> Hold {
+    let claims = store.claim(node, 10, now).await.unwrap();
+    assert_eq!(claims.runs.len(), 1, "{claims:?}");
+    claims.runs[0].hold
+}
+
+async fn state(store: &dyn Store, id: RunId) -> State {
+    store.run(id).await.unwrap().unwrap().summary.state
 }
 
 async fn the_same_text_is_the_same_version(store: &dyn Store) {
@@ -95,34 +152,32 @@ async fn the_same_text_is_the_same_version(store: &dyn Store) {
 
 async fn a_run_is_queued_then_running_then_ended_once(store: &dyn Store) {
     let version = store.accept(version(1, "a")).await.unwrap();
+    let node = entered(store).await;
     let run = run(1, version, None);
     let id = run.id;
-    store.begin(run.clone()).await.unwrap();
-    let state = async || store.run(id).await.unwrap().unwrap().summary.state;
+    store.begin(run.clone(), None).await.unwrap();
     assert_eq!(
-        (state().await, store.queued().await.unwrap()),
+        (state(store, id).await, store.queued().await.unwrap()),
         (State::Queued, 1)
     );
-    assert!(matches!(
-        store.finish(id, end(State::Succeeded, "")).await,
-        Err(Error::Conflict(_))
-    ));
-    assert!(store.begin(run).await.is_err());
-    let claimed = store.claim(10, 20).await.unwrap();
+    let hold = first(id, node);
+    let early = finish(store, hold, State::Succeeded).await;
+    assert_eq!(early, Err(Error::Lost));
+    assert!(store.begin(run, None).await.is_err());
+    let claims = store.claim(node, 10, 20).await.unwrap();
     assert_eq!(
-        (claimed.len(), claimed[0].id, claimed[0].inputs.as_str()),
-        (1, id, r#"{"A":1}"#)
+        (claims.runs[0].hold, claims.runs[0].inputs.as_str()),
+        (hold, r#"{"A":1}"#)
     );
+    assert_eq!((claims.runs.len(), claims.next), (1, None));
     assert_eq!(
-        (state().await, store.queued().await.unwrap()),
+        (state(store, id).await, store.queued().await.unwrap()),
         (State::Running, 0)
     );
-    assert_eq!(store.claim(10, 20).await.unwrap(), []);
-    store.finish(id, end(State::Failed, "")).await.unwrap();
-    assert!(matches!(
-        store.finish(id, end(State::Succeeded, "")).await,
-        Err(Error::Conflict(_))
-    ));
+    assert_eq!(store.claim(node, 10, 20).await.unwrap().runs, []);
+    finish(store, hold, State::Failed).await.unwrap();
+    let again = finish(store, hold, State::Succeeded).await;
+    assert_eq!(again, Err(Error::Lost));
     let run = store.run(id).await.unwrap().unwrap();
     assert_eq!(
         (
@@ -138,27 +193,301 @@ async fn a_run_is_queued_then_running_then_ended_once(store: &dyn Store) {
     );
 }
 
+async fn a_run_that_is_put_aside_is_taken_when_it_is_due(store: &dyn Store) {
+    let version = store.accept(version(1, "a")).await.unwrap();
+    let node = entered(store).await;
+    let run = run(1, version, Some(20));
+    let id = run.id;
+    store.begin(run, Some(node)).await.unwrap();
+    let aside = store.leave(first(id, node), made("one\n"), Leave::Until(100));
+    aside.await.unwrap();
+    assert_eq!(
+        (state(store, id).await, store.queued().await.unwrap()),
+        (State::Waiting, 0)
+    );
+    let early = store.claim(node, 10, 99).await.unwrap();
+    assert_eq!((early.runs, early.next), (vec![], Some(100)));
+    let claims = store.claim(node, 10, 100).await.unwrap();
+    let claimed = &claims.runs[0];
+    assert_eq!(
+        (claimed.hold.fence, claimed.started_at, claimed.log_lines),
+        (2, 20, 1)
+    );
+    let released = store.leave(claimed.hold, made("two\n"), Leave::Released);
+    released.await.unwrap();
+    assert_eq!(
+        (state(store, id).await, store.queued().await.unwrap()),
+        (State::Queued, 0)
+    );
+    let hold = taken(store, node, 100).await;
+    assert_eq!(hold.fence, 3);
+    finish(store, hold, State::Succeeded).await.unwrap();
+    assert_eq!(store.log(id, 0).await.unwrap().text, "one\ntwo\n");
+}
+
+async fn only_who_holds_a_run_changes_it(store: &dyn Store) {
+    let version = store.accept(version(1, "a")).await.unwrap();
+    let (before, after) = (entered(store).await, entered(store).await);
+    let run = run(1, version, Some(20));
+    let id = run.id;
+    store.begin(run, Some(before)).await.unwrap();
+    let hold = first(id, before);
+    let swept = store.sweep(after, 50, answers()).await.unwrap();
+    assert_eq!(swept.again, 1);
+    let now = taken(store, after, 50).await;
+    assert!(now.fence > hold.fence);
+    let other = Hold {
+        node: before,
+        ..now
+    };
+    for stale in [hold, other] {
+        assert_eq!(store.append(stale, made("x\n")).await, Err(Error::Lost));
+        let ways = [
+            Leave::Until(1),
+            Leave::Released,
+            Leave::Ended(end(State::Failed)),
+        ];
+        for how in ways {
+            let left = store.leave(stale, made(""), how).await;
+            assert_eq!(left, Err(Error::Lost));
+        }
+    }
+    assert_eq!(state(store, id).await, State::Running);
+    store.append(now, made("y\n")).await.unwrap();
+    finish(store, now, State::Succeeded).await.unwrap();
+    assert_eq!(store.log(id, 0).await.unwrap().text, "y\n");
+}
+
+fn record(number: i64, status: Status, output: &str) -> StepRecord {
+    StepRecord {
+        number,
+        step: format!("{number}"),
+        kind: "python".to_owned(),
+        status,
+        input: Some([3; 32]),
+        output: output.to_owned(),
+        times: String::new(),
+        clock: 5,
+        began_at: 21,
+        ended_at: (status != Status::Begun).then_some(22),
+    }
+}
+
+/// Adds records to the journal of a run.
+async fn records(store: &dyn Store, hold: Hold, records: Vec<StepRecord>) {
+    let made = Made {
+        records,
+        ..Made::default()
+    };
+    store.append(hold, Arc::new(made)).await.unwrap();
+}
+
+async fn a_journal_is_read_in_order_and_a_begun_record_is_made_whole(store: &dyn Store) {
+    let version = store.accept(version(1, "a")).await.unwrap();
+    let node = entered(store).await;
+    let run = run(1, version, Some(20));
+    let id = run.id;
+    store.begin(run, Some(node)).await.unwrap();
+    let hold = first(id, node);
+    let two = [
+        record(1, Status::Done, "{}"),
+        record(2, Status::Begun, "null"),
+    ];
+    records(store, hold, two.to_vec()).await;
+    assert_eq!(store.journal(id, 0).await.unwrap(), two);
+    records(store, hold, vec![record(2, Status::Failed, "1")]).await;
+    // What has come to its end stays as it is.
+    records(store, hold, vec![record(2, Status::Done, "2")]).await;
+    let more = (3..=600).map(|number| record(number, Status::Done, "3"));
+    records(store, hold, more.collect()).await;
+    let mut found = Vec::new();
+    loop {
+        let after = found.last().map_or(0, |record: &StepRecord| record.number);
+        let page = store.journal(id, after).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page);
+    }
+    let numbers: Vec<i64> = found.iter().map(|record| record.number).collect();
+    assert_eq!(numbers, (1..=600).collect::<Vec<_>>());
+    assert_eq!(found[1], record(2, Status::Failed, "1"));
+    finish(store, hold, State::Succeeded).await.unwrap();
+    assert_eq!(store.journal(id, 599).await.unwrap().len(), 1);
+}
+
+async fn a_call_of_a_name_has_one_run(store: &dyn Store) {
+    let version = store.accept(version(1, "a")).await.unwrap();
+    let node = entered(store).await;
+    let named = |text: &str, hash: u8, created_at: i64| NewRun {
+        key: Some(Key {
+            text: text.to_owned(),
+            hash: [hash; 32],
+        }),
+        created_at,
+        ..run(1, version, Some(created_at))
+    };
+    let one = named("one", 1, 10);
+    let id = one.id;
+    store.begin(one, Some(node)).await.unwrap();
+    let taken = |same| Err(Error::Taken { run: id, same });
+    for started in [Some(node), None] {
+        let again = store.begin(named("one", 1, 11), started).await;
+        assert_eq!(again, taken(true));
+    }
+    let other = store.begin(named("one", 2, 11), None).await;
+    assert_eq!(other, taken(false));
+    store.begin(named("two", 1, 11), Some(node)).await.unwrap();
+    let elsewhere = NewRun {
+        program: 2,
+        ..named("one", 1, 11)
+    };
+    store.begin(elsewhere, Some(node)).await.unwrap();
+    // It is kept for a while after the run has ended.
+    finish(store, first(id, node), State::Succeeded)
+        .await
+        .unwrap();
+    let late = store.begin(named("one", 1, 30 + KEY_KEPT - 1), None).await;
+    assert_eq!(late, taken(true));
+    let later = named("one", 2, 30 + KEY_KEPT);
+    store.begin(later, None).await.unwrap();
+}
+
+async fn a_run_is_cancelled_in_every_state(store: &dyn Store) {
+    let version = store.accept(version(1, "a")).await.unwrap();
+    let node = entered(store).await;
+    let cancel = async |id| store.cancel(id, 40, "{}".to_owned()).await.unwrap();
+    assert_eq!(cancel(RunId::new()).await, Cancel::Unknown);
+    let queued = run(1, version, None);
+    let id = queued.id;
+    store.begin(queued, None).await.unwrap();
+    assert_eq!(cancel(id).await, Cancel::Ended { begun: false });
+    assert_eq!(cancel(id).await, Cancel::Over(State::Cancelled));
+    let run = run(1, version, Some(20));
+    let id = run.id;
+    store.begin(run, Some(node)).await.unwrap();
+    assert_eq!(cancel(id).await, Cancel::Asked);
+    // One that is to be cancelled is put aside for no time at all.
+    let aside = store.leave(first(id, node), made(""), Leave::Until(1_000));
+    aside.await.unwrap();
+    let claims = store.claim(node, 10, 40).await.unwrap();
+    assert!(claims.runs[0].cancelled);
+    let aside = store.leave(claims.runs[0].hold, made(""), Leave::Released);
+    aside.await.unwrap();
+    assert_eq!(cancel(id).await, Cancel::Ended { begun: true });
+    let run = store.run(id).await.unwrap().unwrap();
+    assert_eq!(
+        (run.summary.reason.as_deref(), run.summary.ended_at),
+        (Some("cancelled"), Some(40))
+    );
+}
+
+fn answers() -> Answers {
+    let text = |text: &str| format!("{text:?}");
+    Answers {
+        cancelled: text("cancelled"),
+        lost: text("lost"),
+        poison: text("poison"),
+    }
+}
+
+async fn what_servers_that_are_gone_left_is_gone_on_with_or_ended(store: &dyn Store) {
+    let version = store.accept(version(1, "a")).await.unwrap();
+    let gone = entered(store).await;
+    let queued = run(1, version, None);
+    let resumed = run(1, version, Some(20));
+    let lost = NewRun {
+        resumes: false,
+        ..run(1, version, Some(20))
+    };
+    let cancelled = run(1, version, Some(20));
+    let ids = [queued.id, resumed.id, lost.id, cancelled.id];
+    store.begin(queued, None).await.unwrap();
+    for run in [resumed, lost, cancelled] {
+        store.begin(run, Some(gone)).await.unwrap();
+    }
+    let cancel = store.cancel(ids[3], 40, String::new()).await;
+    assert_eq!(cancel, Ok(Cancel::Asked));
+    let node = entered(store).await;
+    let swept = store.sweep(node, 50, answers()).await.unwrap();
+    let ended = vec![ids[2], ids[3]];
+    assert_eq!(swept, Swept { again: 1, ended });
+    let mut found = Vec::new();
+    for id in ids {
+        let run = store.run(id).await.unwrap().unwrap();
+        found.push((run.summary.state, run.summary.reason, run.answer));
+    }
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        found,
+        [
+            (State::Queued, None, None),
+            (State::Queued, None, None),
+            (State::Failed, text("node_lost"), text("\"lost\"")),
+            (State::Cancelled, text("cancelled"), text("\"cancelled\"")),
+        ]
+    );
+    assert_eq!(store.queued().await.unwrap(), 1);
+    let again = store.sweep(node, 50, answers()).await.unwrap();
+    assert_eq!(again, Swept::default());
+}
+
+async fn a_run_that_servers_die_of_is_ended_unless_it_comes_further(store: &dyn Store) {
+    let version = store.accept(version(1, "a")).await.unwrap();
+    let run = run(1, version, None);
+    let id = run.id;
+    store.begin(run, None).await.unwrap();
+    let mut now = 100;
+    // Whether the run comes further before the server is gone, and how long the run waits then.
+    let deaths = [
+        (true, 0),
+        (false, 10_000_000),
+        (true, 0),
+        (false, 10_000_000),
+    ];
+    for (number, (further, pause)) in (1..).zip(deaths) {
+        let node = entered(store).await;
+        let hold = taken(store, node, now).await;
+        if further {
+            records(store, hold, vec![record(number, Status::Done, "1")]).await;
+        }
+        let next = entered(store).await;
+        let swept = store.sweep(next, now, answers()).await.unwrap();
+        assert_eq!(swept.again, 1);
+        let claims = store.claim(next, 10, now - 1).await.unwrap();
+        assert_eq!(claims.next.map(|next| next.max(now)), Some(now + pause));
+        now += pause;
+    }
+    let node = entered(store).await;
+    taken(store, node, now).await;
+    let next = entered(store).await;
+    let swept = store.sweep(next, now, answers()).await.unwrap();
+    assert_eq!(swept.ended, [id]);
+    let run = store.run(id).await.unwrap().unwrap();
+    assert_eq!(run.summary.reason.as_deref(), Some("poison"));
+}
+
 async fn the_oldest_queued_run_is_taken_first(store: &dyn Store) {
     let version = store.accept(version(1, "a")).await.unwrap();
     let mut ids = Vec::new();
     for _ in 0..5 {
         let run = run(1, version, None);
         ids.push(run.id);
-        store.begin(run).await.unwrap();
+        store.begin(run, None).await.unwrap();
     }
+    let node = entered(store).await;
     let mut taken = Vec::new();
     for _ in 0..3 {
         taken.extend(
             store
-                .claim(2, 20)
+                .claim(node, 2, 20)
                 .await
                 .unwrap()
+                .runs
                 .iter()
-                .map(|claimed| claimed.id),
+                .map(|claimed| claimed.hold.run),
         );
     }
-    taken[..2].sort();
-    taken[2..4].sort();
     assert_eq!(taken, ids);
 }
 
@@ -167,7 +496,7 @@ async fn a_run_that_began_and_ended_is_recorded_at_once(store: &dyn Store) {
     let run = run(1, version, Some(20));
     let id = run.id;
     store
-        .record(run, end(State::Succeeded, "{}\n{}\n"))
+        .record(run, made("{}\n{}\n"), end(State::Succeeded))
         .await
         .unwrap();
     let run = store.run(id).await.unwrap().unwrap();
@@ -184,72 +513,32 @@ async fn a_run_that_began_and_ended_is_recorded_at_once(store: &dyn Store) {
 
 async fn a_log_is_read_in_pages_and_ends_with_the_run(store: &dyn Store) {
     let version = store.accept(version(1, "a")).await.unwrap();
+    let node = entered(store).await;
     let run = run(1, version, Some(20));
     let id = run.id;
-    store.begin(run).await.unwrap();
-    store
-        .append_log(id, 0, "one\n".to_owned(), 1)
-        .await
-        .unwrap();
+    store.begin(run, Some(node)).await.unwrap();
+    let hold = first(id, node);
+    store.append(hold, made("one\n")).await.unwrap();
     let page = store.log(id, 0).await.unwrap();
     assert_eq!(
         (page.text.as_str(), page.next, page.ended),
         ("one\n", 1, false)
     );
-    store
-        .append_log(id, 1, "two\nthree\n".to_owned(), 2)
-        .await
-        .unwrap();
-    store
-        .finish(id, end(State::Succeeded, "four\n"))
-        .await
-        .unwrap();
+    store.append(hold, made("two\nthree\n")).await.unwrap();
+    assert_eq!(store.run(id).await.unwrap().unwrap().log_lines, 3);
+    let ended = Leave::Ended(end(State::Succeeded));
+    store.leave(hold, made("four\n"), ended).await.unwrap();
     let page = store.log(id, page.next).await.unwrap();
     assert_eq!(
         (page.text.as_str(), page.ended),
         ("two\nthree\nfour\n", true)
     );
     assert_eq!(store.run(id).await.unwrap().unwrap().log_lines, 4);
-    assert!(matches!(
-        store.append_log(id, 2, String::new(), 0).await,
-        Err(Error::Conflict(_))
-    ));
+    assert_eq!(store.append(hold, made("five\n")).await, Err(Error::Lost));
     assert!(matches!(
         store.log(RunId::new(), 0).await,
         Err(Error::Conflict(_))
     ));
-}
-
-async fn what_was_running_is_interrupted_and_what_was_queued_is_not(store: &dyn Store) {
-    let version = store.accept(version(1, "a")).await.unwrap();
-    let (queued, running, ended) = (
-        run(1, version, None),
-        run(1, version, Some(20)),
-        run(1, version, Some(20)),
-    );
-    let ids = [queued.id, running.id, ended.id];
-    store.begin(queued).await.unwrap();
-    store.begin(running).await.unwrap();
-    store
-        .record(ended, end(State::Succeeded, ""))
-        .await
-        .unwrap();
-    assert_eq!(store.interrupt(40, "{}".to_owned()).await.unwrap(), 1);
-    let mut states = Vec::new();
-    for id in ids {
-        let run = store.run(id).await.unwrap().unwrap();
-        states.push((run.summary.state, run.summary.reason));
-    }
-    let interrupted = Some("interrupted".to_owned());
-    assert_eq!(
-        states,
-        [
-            (State::Queued, None),
-            (State::Failed, interrupted),
-            (State::Succeeded, None)
-        ]
-    );
-    assert_eq!(store.queued().await.unwrap(), 1);
 }
 
 async fn runs_are_listed_newest_first_and_filtered(store: &dyn Store) {
@@ -263,7 +552,7 @@ async fn runs_are_listed_newest_first_and_filtered(store: &dyn Store) {
         } else {
             State::Failed
         };
-        store.record(run, end(state, "")).await.unwrap();
+        store.record(run, made(""), end(state)).await.unwrap();
     }
     ids.reverse();
     let listed = async |filter| {
@@ -329,7 +618,7 @@ async fn writes_that_come_together_share_a_commit() {
     let writes: Vec<_> = (0..400)
         .map(|_| {
             let (store, run) = (store.clone(), run(1, version, Some(20)));
-            tokio::spawn(async move { store.record(run, end(State::Succeeded, "")).await })
+            tokio::spawn(async move { store.record(run, made(""), end(State::Succeeded)).await })
         })
         .collect();
     for write in writes {
@@ -366,9 +655,12 @@ async fn a_full_database_says_so_to_all_and_keeps_what_it_had() {
                 let (store, run) = (store.clone(), run(1, version, Some(20)));
                 let id = run.id;
                 let log = "x".repeat(1_000);
-                tokio::spawn(
-                    async move { (id, store.record(run, end(State::Succeeded, &log)).await) },
-                )
+                tokio::spawn(async move {
+                    (
+                        id,
+                        store.record(run, made(&log), end(State::Succeeded)).await,
+                    )
+                })
             })
             .collect();
         for write in writes {
@@ -388,6 +680,49 @@ async fn a_full_database_says_so_to_all_and_keeps_what_it_had() {
     }
 }
 
+/// A database as the release before the journal left it: one run that has ended, one at work, one queued.
+const BEFORE_THE_JOURNAL: &str = "
+    INSERT INTO versions VALUES (1, 1, 7, 1, 'Old', 'text', zeroblob(32), 5);
+    INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state, started_at, ended_at, answer,
+                      log_lines, log)
+    VALUES (x'00000000000070008000000000000001', 1, 7, 1, 'Main', 'webhook', '{}', 10, 'succeeded', 11, 12, '[]', 2, 'b\n');
+    INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state, started_at, log_lines)
+    VALUES (x'00000000000070008000000000000002', 1, 7, 1, 'Main', 'webhook', '{}', 20, 'running', 21, 1);
+    INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state)
+    VALUES (x'00000000000070008000000000000003', 1, 7, 1, 'Main', 'webhook', '{}', 30, 'queued');
+    INSERT INTO log_pieces VALUES (x'00000000000070008000000000000001', 0, 'a\n');
+    INSERT INTO log_pieces VALUES (x'00000000000070008000000000000002', 0, 'c\n');
+    PRAGMA user_version = 2;
+";
+
+#[tokio::test]
+async fn what_an_older_release_recorded_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    for step in ["0001_runs.sql", "0002_isolation.sql"] {
+        let step = format!("{}/src/store/migrations/{step}", env!("CARGO_MANIFEST_DIR"));
+        let step = std::fs::read_to_string(step).unwrap();
+        connection.execute_batch(&step).unwrap();
+    }
+    connection.execute_batch(BEFORE_THE_JOURNAL).unwrap();
+    drop(connection);
+    let store = Sqlite::open(&path, Options::default()).unwrap();
+    store.check().await.unwrap();
+    let id = |last: u32| -> RunId {
+        let id = format!("00000000-0000-7000-8000-00000000000{last}");
+        id.parse().unwrap()
+    };
+    assert_eq!(state(&store, id(1)).await, State::Succeeded);
+    assert_eq!(store.log(id(1), 0).await.unwrap().text, "a\nb\n");
+    assert_eq!(state(&store, id(2)).await, State::Running);
+    let node = entered(&store).await;
+    let swept = store.sweep(node, 40, answers()).await.unwrap();
+    assert_eq!(swept.ended, [id(2)]);
+    assert_eq!(store.log(id(2), 0).await.unwrap().text, "c\n");
+    assert_eq!(taken(&store, node, 40).await.run, id(3));
+}
+
 #[tokio::test]
 async fn a_database_of_a_newer_release_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -403,7 +738,7 @@ async fn a_database_of_a_newer_release_is_refused() {
         .to_string();
     assert_eq!(
         refused,
-        "the database is of a newer release of Waystation (its format is 99, this release knows 2)"
+        "the database is of a newer release of Waystation (its format is 99, this release knows 3)"
     );
     assert!(Sqlite::read_only(&path).is_err());
 }
@@ -417,7 +752,10 @@ async fn a_record_opened_for_reading_sees_what_another_writes_and_writes_nothing
     let reader = Sqlite::read_only(&path).unwrap();
     let run = run(1, version, Some(20));
     let id = run.id;
-    writer.record(run, end(State::Succeeded, "")).await.unwrap();
+    writer
+        .record(run, made(""), end(State::Succeeded))
+        .await
+        .unwrap();
     assert!(reader.run(id).await.unwrap().is_some());
     assert_eq!(reader.set_key(1, [1; 32]).await, Err(Error::Closed));
 }

@@ -21,6 +21,7 @@ use crate::packages::{Packages, Tools};
 use crate::programs::{OWNER, drawn};
 use crate::runs::{self, Call, Refused, Started};
 use crate::store::sqlite::Sqlite;
+use crate::worker;
 
 /// Run a program here and now
 ///
@@ -77,6 +78,7 @@ impl Run {
                 .iter()
                 .map(|value| Value::text(value.as_str()))
                 .collect(),
+            named: None,
             by_webhook: false,
         };
         let watch = |stream: Stream, line: &str| match stream {
@@ -139,10 +141,18 @@ pub(super) async fn once(
         program,
         entry,
         trigger: "terminal",
-        wait: true,
+        wait: Some(app.config.wait),
+        key: None,
     };
-    match runs::start(&Arc::new(app), call).await {
-        Ok(Started::Ended(_, outcome)) => Ok(Ok(outcome)),
+    let app = Arc::new(app);
+    worker::recover(&app).await?;
+    // It takes the run again where that has been put aside.
+    tokio::spawn(worker::work(app.clone()));
+    match runs::start(&app, call).await {
+        Ok(Started {
+            outcome: Some(outcome),
+            ..
+        }) => Ok(Ok(outcome)),
         Ok(_) => Err(Error::new("the run did not end")),
         Err(Refused::Entry(refusal)) => Ok(Err(refusal.to_string())),
         Err(Refused::Failed(_, error)) => Err(error),

@@ -58,6 +58,7 @@ impl Runs {
             state: self.state,
             before: self.before,
             limit: self.limit,
+            ..Filter::default()
         };
         let runs = runtime.block_on(store.runs(filter))?;
         match self.json {
@@ -137,7 +138,7 @@ fn detail_json(run: &Detail) -> String {
 pub(super) fn coloured(state: State) -> String {
     use anstyle::AnsiColor::{Cyan, Green, Red, Yellow};
     let colour = match state {
-        State::Queued => Yellow,
+        State::Queued | State::Waiting => Yellow,
         State::Running => Cyan,
         State::Succeeded => Green,
         State::Failed | State::Cancelled => Red,

@@ -24,7 +24,7 @@ use crate::config::{Config, Size};
 use crate::keys::{self, Files, Keys};
 use crate::programs::{OWNER, Report, Served};
 use crate::store::sqlite::{Options, Sqlite};
-use crate::store::{RECORD, Store};
+use crate::store::{RECORD, Store, Swept};
 use crate::watch::Watched;
 use crate::{Error, http, programs, runs, worker};
 
@@ -87,11 +87,12 @@ async fn serve(dir: &Path, config: Config) -> Done {
     let keys = Keys::open(&files)?;
     let new_key = key(&config, &files, &keys, &*store).await?;
     let app = Arc::new(App::new(config, store, keys));
-    let closed = worker::recover(&app).await?;
-    if closed > 0 {
+    let left = worker::recover(&app).await?;
+    if left != Swept::default() {
         tracing::warn!(
-            "closed as interrupted: {}",
-            super::counted(closed as usize, "run")
+            "of the runs at work when the server last stopped, {} can go on and {} ended",
+            left.again,
+            left.ended.len()
         );
     }
     let (folder, key_folder) = (Watched::new()?, Watched::new()?);
@@ -138,7 +139,7 @@ async fn serve(dir: &Path, config: Config) -> Done {
     tokio::select! {
         _ = async { tokio::join!(serving, runs::drain(&app, working)) } => {}
         () = stop.asked() => {
-            tracing::warn!("stopped at once: what was at work is closed as interrupted at the next start");
+            tracing::warn!("stopped at once: the next start takes care of what was at work");
             return Ok(ExitCode::from(130));
         }
     }

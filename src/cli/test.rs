@@ -141,6 +141,7 @@ async fn wrong(
     let entry = engine::plan::Call {
         function: case.function.clone(),
         values: case.variables.clone(),
+        named: None,
         by_webhook: false,
     };
     let came =

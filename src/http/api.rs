@@ -12,14 +12,17 @@ use serde::Serialize;
 
 use super::key::Given;
 use super::legacy;
-use super::parameters::{Parameters, Wish, Wrong};
+use super::parameters::{self, Parameters, Wish, Wrong};
 use super::transport::{Refusal, read_body};
 use crate::app::App;
-use crate::runs::{self, Call, Refused, Started};
+use crate::runs::{self, Call, Refused};
 use crate::store::RunId;
 
 /// The header that names the run an answer belongs to.
 pub const RUN: HeaderName = HeaderName::from_static("waystation-run");
+
+/// The header that says that an answer is the one of a call before, of the same `Idempotency-Key`.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Answers a request to `/api`.
 pub async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -60,7 +63,7 @@ async fn called(app: &Arc<App>, request: Request) -> Response {
         Ok(wanted) => wanted,
         Err(response) => return response,
     };
-    let (account, wish) = wanted;
+    let (account, wish, key) = wanted;
     let program = wish.program;
     let call = Call {
         account,
@@ -68,33 +71,42 @@ async fn called(app: &Arc<App>, request: Request) -> Response {
         entry: engine::plan::Call {
             function: wish.function,
             values: wish.variables,
+            named: None,
             by_webhook: true,
         },
         trigger: "webhook",
-        wait: !wish.run_async,
+        wait: (!wish.run_async).then_some(app.config.wait),
+        key,
     };
-    match runs::start(app, call).await {
-        Ok(Started::Ended(run, outcome)) => of_run(run, ended(outcome)),
-        Ok(Started::Queued(run)) => of_run(
-            run,
-            json(
-                StatusCode::OK,
-                r#"{"Success":"Program started."}"#.to_owned(),
-            ),
+    let started = match runs::start(app, call).await {
+        Ok(started) => started,
+        Err(refused) => return not_started(program, refused),
+    };
+    let run = started.run;
+    let response = match started.outcome {
+        Some(outcome) => ended(outcome),
+        None if wish.run_async => json(
+            StatusCode::OK,
+            r#"{"Success":"Program started."}"#.to_owned(),
         ),
-        Ok(Started::Running(run)) => {
+        None => {
             let sentence = format!(
                 "The program is still running after {}; its outcome will be in the record of run {run}.",
                 time(app.config.wait)
             );
-            of_run(run, legacy(StatusCode::GATEWAY_TIMEOUT, &sentence))
+            legacy(StatusCode::GATEWAY_TIMEOUT, &sentence)
         }
-        Err(refused) => not_started(program, refused),
+    };
+    let mut response = of_run(run, response);
+    if started.replayed {
+        let yes = HeaderValue::from_static("true");
+        response.headers_mut().insert(REPLAYED, yes);
     }
+    response
 }
 
 /// Reads a request: the key first, then everything else.
-async fn wish(app: &App, mut request: Request) -> Result<(i64, Wish), Response> {
+async fn wish(app: &App, mut request: Request) -> Result<(i64, Wish, Option<String>), Response> {
     let mut given = request
         .extensions_mut()
         .remove::<Given>()
@@ -110,10 +122,10 @@ async fn wish(app: &App, mut request: Request) -> Result<(i64, Wish), Response> 
     if let Some(sentence) = flawed {
         return Err(legacy(StatusCode::BAD_REQUEST, &sentence));
     }
-    let wish = parameters
-        .wish()
-        .map_err(|(status, sentence): Wrong| legacy(status, &sentence))?;
-    Ok((account, wish))
+    let wrong = |(status, sentence): Wrong| legacy(status, &sentence);
+    let wish = parameters.wish().map_err(wrong)?;
+    let key = parameters::key(&head.headers).map_err(wrong)?;
+    Ok((account, wish, key))
 }
 
 /// Takes the parameters of the body, if it has a type that holds any. What is wrong with it is told
@@ -213,6 +225,11 @@ fn not_started(program: u64, refused: Refused) -> Response {
             let sentence = "Too many runs are queued. Try again in 5 seconds.".to_owned();
             (StatusCode::SERVICE_UNAVAILABLE, sentence, Some("5"))
         }
+        Refused::KeyReused => {
+            let sentence =
+                "The `Idempotency-Key` was used for another call of this program.".to_owned();
+            (StatusCode::UNPROCESSABLE_ENTITY, sentence, None)
+        }
         Refused::Draining => {
             let sentence = "The server is stopping. Try again in 5 seconds.".to_owned();
             (StatusCode::SERVICE_UNAVAILABLE, sentence, Some("5"))
@@ -273,7 +290,7 @@ fn common(headers: &mut HeaderMap) {
     insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        "waystation-run, retry-after",
+        "waystation-run, retry-after, idempotency-replayed",
     );
     insert(header::CACHE_CONTROL, "no-store");
     insert(header::REFERRER_POLICY, "no-referrer");

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use engine::types::truth;
 use engine::value::Value;
 use percent_encoding::percent_decode_str;
@@ -13,6 +13,9 @@ use super::key::Given;
 pub const MAX_VALUES: usize = 1_000;
 /// The longest function name a call may send, in characters.
 pub const MAX_NAME: usize = 200;
+
+/// The longest `Idempotency-Key`, in characters.
+pub const MAX_KEY: usize = 255;
 
 /// The parameters of a call, as they were sent.
 #[derive(Default)]
@@ -140,6 +143,29 @@ impl Parameters {
             run_async,
             variables: self.variables,
         })
+    }
+}
+
+/// How a call is named by the header `Idempotency-Key`, if it is: as text in quotes (as the draft of the IETF has it),
+/// or as it is.
+///
+/// # Errors
+/// That the name is no text of 1 to [`MAX_KEY`] visible characters, or that there are several.
+pub fn key(headers: &HeaderMap) -> Result<Option<String>, Wrong> {
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let Some(key) = keys.next() else {
+        return Ok(None);
+    };
+    let text = key.to_str().unwrap_or_default().trim();
+    let bare = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    let text = bare.unwrap_or(text);
+    match (1..=MAX_KEY).contains(&text.len()) && keys.next().is_none() {
+        true => Ok(Some(text.to_owned())),
+        false => Err(bad(format!(
+            "The header `Idempotency-Key` must come once and hold 1 to {MAX_KEY} visible ASCII characters."
+        ))),
     }
 }
 

@@ -16,8 +16,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use self::writer::Writer;
 use super::{
-    Claimed, Detail, End, Error, Filter, LogPage, NewRun, NewVersion, Reply, RunId, State, Store,
-    Summary, Version, VersionId,
+    Answers, Cancel, Claims, Detail, End, Error, Filter, Hold, Leave, LogPage, Made, NewRun,
+    NewVersion, Node, NodeId, Reply, RunId, State, StepRecord, Store, Summary, Swept, Version,
+    VersionId,
 };
 
 /// The oldest SQLite that is used: those before may damage a write-ahead log that is reset while it is
@@ -157,6 +158,8 @@ fn reader(path: &Path) -> Result<Connection, Error> {
 
 fn prepare(connection: &Connection, options: Options) -> Result<(), Error> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // Before the first page is written: afterwards it takes a `VACUUM`.
+    connection.pragma_update(None, "auto_vacuum", "incremental")?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -189,44 +192,56 @@ impl Store for Sqlite {
         self.read(move |connection| sql::version(connection, id))
     }
 
-    fn begin(&self, run: NewRun) -> Reply<'_, ()> {
-        self.write(move |connection| sql::insert(connection, &run, None))
+    fn enter(&self, node: Node) -> Reply<'_, ()> {
+        self.write(move |connection| sql::runs::enter(connection, &node))
     }
 
-    fn record(&self, run: NewRun, end: End) -> Reply<'_, ()> {
-        self.write(move |connection| sql::insert(connection, &run, Some(&end)))
+    fn begin(&self, run: NewRun, holder: Option<NodeId>) -> Reply<'_, ()> {
+        self.write(move |connection| sql::runs::begin(connection, &run, holder))
     }
 
-    fn claim(&self, limit: u32, now: i64) -> Reply<'_, Vec<Claimed>> {
-        self.write(move |connection| sql::claim(connection, limit, now))
+    fn record(&self, run: NewRun, made: Arc<Made>, end: End) -> Reply<'_, ()> {
+        self.write(move |connection| sql::runs::record(connection, &run, &made, &end))
     }
 
-    fn finish(&self, id: RunId, end: End) -> Reply<'_, ()> {
-        self.write(move |connection| sql::finish(connection, id, &end))
+    fn claim(&self, node: NodeId, limit: u32, now: i64) -> Reply<'_, Claims> {
+        self.write(move |connection| sql::queue::claim(connection, node, limit, now))
     }
 
-    fn append_log(&self, id: RunId, number: i64, piece: String, lines: u32) -> Reply<'_, ()> {
-        self.write(move |connection| sql::append_log(connection, id, (number, &piece, lines)))
+    fn append(&self, hold: Hold, made: Arc<Made>) -> Reply<'_, ()> {
+        self.write(move |connection| sql::runs::append(connection, hold, &made))
     }
 
-    fn interrupt(&self, now: i64, answer: String) -> Reply<'_, u64> {
-        self.write(move |connection| sql::interrupt(connection, now, &answer))
+    fn leave(&self, hold: Hold, made: Arc<Made>, how: Leave) -> Reply<'_, ()> {
+        self.write(move |connection| sql::runs::leave(connection, hold, &made, &how))
+    }
+
+    fn journal(&self, id: RunId, after: i64) -> Reply<'_, Vec<StepRecord>> {
+        self.read(move |connection| sql::journal::page(connection, id, after))
+    }
+
+    fn cancel(&self, id: RunId, now: i64, answer: String) -> Reply<'_, Cancel> {
+        self.write(move |connection| sql::queue::cancel(connection, id, now, answer))
+    }
+
+    fn sweep(&self, node: NodeId, now: i64, answers: Answers) -> Reply<'_, Swept> {
+        self.write(move |connection| sql::sweep::sweep(connection, node, now, &answers))
     }
 
     fn queued(&self) -> Reply<'_, u64> {
-        self.read(sql::queued)
+        self.read(sql::queue::queued)
     }
 
     fn runs(&self, filter: Filter) -> Reply<'_, Vec<Summary>> {
-        self.read(move |connection| sql::runs(connection, &filter))
+        self.read(move |connection| sql::history::runs(connection, &filter))
     }
 
     fn run(&self, id: RunId) -> Reply<'_, Option<Detail>> {
-        self.read(move |connection| sql::run(connection, id))
+        self.read(move |connection| sql::history::run(connection, id))
     }
 
     fn log(&self, id: RunId, from: i64) -> Reply<'_, LogPage> {
-        self.read(move |connection| sql::log(connection, id, from))
+        self.read(move |connection| sql::history::log(connection, id, from))
     }
 
     fn set_key(&self, account: i64, hash: [u8; 32]) -> Reply<'_, ()> {

@@ -63,7 +63,7 @@ impl Answer {
             ("access-control-allow-origin", "*"),
             (
                 "access-control-expose-headers",
-                "waystation-run, retry-after",
+                "waystation-run, retry-after, idempotency-replayed",
             ),
             ("cache-control", "no-store"),
             ("referrer-policy", "no-referrer"),
@@ -154,7 +154,7 @@ impl TestApp {
 
     /// Cancels all runs at work.
     fn cancel(&self) {
-        for stop in self.app.running.lock().unwrap().values() {
+        for (_, stop) in self.app.running.lock().unwrap().values() {
             stop.store(Stop::Cancelled as u8, Ordering::Relaxed);
         }
         self.app.ended.notify_waiters();

@@ -92,7 +92,7 @@ fn runs_are_listed_newest_first() {
         .run(&["runs", "--data", "data", "--program", "4"])
         .is(0, "", "no runs\n");
     let text = "error: invalid value 'done' for '--state <STATE>'
-  [possible values: queued, running, succeeded, failed, cancelled]
+  [possible values: queued, running, waiting, succeeded, failed, cancelled]
 
 For more information, try '--help'.\n";
     command.run(&["runs", "--state", "done"]).is(2, "", text);

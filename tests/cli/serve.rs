@@ -300,7 +300,11 @@ fn a_second_signal_stops_at_once() {
     assert_eq!(at_work.join().unwrap(), None);
 
     let again = TestServer::start(&command, &[]);
-    assert!(again.logged().contains("closed as interrupted: 1 run"));
+    assert!(
+        again
+            .logged()
+            .contains("of the runs at work when the server last stopped, 0 can go on and 1 ended")
+    );
     let runs = command.run(&["runs", "--state", "failed", "--data", "data"]);
     assert_eq!(runs.stdout.lines().count(), 1);
 }

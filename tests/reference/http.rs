@@ -278,7 +278,7 @@ async fn running(app: &TestApp) {
 /// Waits until a run is at work, and cancels it.
 async fn stop(app: &TestApp) {
     running(app).await;
-    for stop in app.app.running.lock().unwrap().values() {
+    for (_, stop) in app.app.running.lock().unwrap().values() {
         stop.store(Stop::Cancelled as u8, Ordering::Relaxed);
     }
 }

@@ -31,7 +31,7 @@ mod death_of_the_server {
 
 /// What the code of these tests may use.
 const LIMITS: &str = "timeout: 20s
-limits: {memory: 96MB, cpu: CPU, processes: 16, disk: 4MB, output: 1MB, result: 100KB}";
+limits: {memory: 192MB, cpu: CPU, processes: 16, disk: 4MB, output: 1MB, result: 100KB}";
 
 /// Fewer processes than that the server has when nothing runs: launchers, and what stands ready behind them.
 const CROWD: usize = 24;
@@ -39,7 +39,7 @@ const CROWD: usize = 24;
 /// How long leftovers may be there after the end.
 const SOON: Duration = Duration::from_secs(1);
 
-const MEMORY: &str = "memory than its limit of 96MB; the step's `limits` can set `memory` up to 2GB, \
+const MEMORY: &str = "memory than its limit of 192MB; the step's `limits` can set `memory` up to 2GB, \
      the server's `max-code-memory`";
 const CPU: &str = "time on the processors than its limit of 2s; the step's `limits` can set `cpu` up to 600s, \
      the server's `max-code-cpu`";

@@ -243,6 +243,12 @@ pub struct TestServer {
 impl TestServer {
     /// Serves the folder `programs` of a command's folder, with its data beside it.
     pub fn start(command: &TestCommand, flags: &[&str]) -> TestServer {
+        TestServer::started(command, flags)
+            .unwrap_or_else(|log| panic!("no server: {}", std::fs::read_to_string(&log).unwrap()))
+    }
+
+    /// The same, where it may end before it serves; then its log is given.
+    pub fn started(command: &TestCommand, flags: &[&str]) -> Result<TestServer, PathBuf> {
         let log = command.folder.path().join("server.log");
         let args = [
             &["serve", ".", "--listen", "127.0.0.1:0", "--data", "data"],
@@ -271,16 +277,17 @@ impl TestServer {
             .lines()
             .next()
             .and_then(|line| line.split("http://").nth(1));
-        let address = address
-            .unwrap_or_else(|| panic!("no server: {}", std::fs::read_to_string(&log).unwrap()));
-        let address = address.to_owned();
+        let Some(address) = address.map(str::to_owned) else {
+            let _ = child.wait();
+            return Err(log);
+        };
         std::thread::spawn(move || out.read_to_end(&mut Vec::new()));
-        TestServer {
+        Ok(TestServer {
             child,
             address,
             greeting,
             log,
-        }
+        })
     }
 
     /// A new connection, on which nothing is waited for longer than a test may take.

@@ -24,6 +24,9 @@ use crate::value::Value;
 /// The most steps a program may have.
 pub const MAX_STEPS: usize = 5_000;
 
+/// The settings of every step that are for steps with an effect only.
+const OF_EFFECTS: [&str; 3] = ["retry", "once", "on_lost"];
+
 static DOCUMENT: LazyLock<Json> = LazyLock::new(schema_of::<Document>);
 static COMMON: LazyLock<Json> = LazyLock::new(schema_of::<Common>);
 
@@ -213,6 +216,7 @@ impl<'n> Checker<'n> {
             id: document.id,
             name: document.name.into(),
             description: document.description,
+            on_node_loss: document.on_node_loss,
             functions: std::mem::take(&mut self.functions),
             tests,
             source: self.reader.source.clone(),

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use crate::date::Date;
 use crate::field::{Block, FromValue, Input, Output};
-use crate::host::{Asked, Code, Effect, Host, Language, Logger, Stream};
+use crate::host::{Asked, Code, Effect, Host, Language, Logger, Pause, Stream};
+use crate::path::Path;
 use crate::plan::{Function, Plan, Planned};
+use crate::retry::{Keep, OnError, OnLost, Retry, Then};
 use crate::run::{Failure, Flow, Reason, Values};
 use crate::value::{Record, Value};
 use crate::variables::{Name, Variables};
@@ -51,12 +53,27 @@ pub struct Cx<'r> {
     function: &'r Function,
     step: Option<&'r Planned>,
     variables: Arc<Variables>,
-    deadline: (Duration, Option<Duration>),
+    path: Path<'r>,
+    deadline: Deadline,
     steps: u64,
     passes: u64,
     calls: u32,
     nesting: u32,
     shown: Vec<Option<(u64, Value)>>,
+}
+
+/// When the run must have come to an end, and when the step, if it has a `timeout`: times since the run began.
+#[derive(Clone, Copy)]
+struct Deadline {
+    run: Duration,
+    /// With the `timeout`.
+    step: Option<(Duration, Duration)>,
+}
+
+impl Deadline {
+    fn first(&self) -> Duration {
+        self.step.map_or(self.run, |(step, _)| step.min(self.run))
+    }
 }
 
 impl<'r> Cx<'r> {
@@ -73,7 +90,11 @@ impl<'r> Cx<'r> {
             function,
             step: None,
             variables: Arc::default(),
-            deadline: (limits.time, None),
+            path: Path::default(),
+            deadline: Deadline {
+                run: limits.time,
+                step: None,
+            },
             steps: 0,
             passes: 0,
             calls: 0,
@@ -219,11 +240,12 @@ impl<'r> Cx<'r> {
             line: self.step.and_then(|step| step.code_line).unwrap_or(1),
             step: self.at(),
             timeout: self.step.and_then(|step| step.timeout),
-            inputs: self.variables(),
+            inputs: Arc::new(self.variables()),
             asked,
         };
         let host = self.host;
-        let outputs = self.effect(async { host.code(code).await.map(Value::from) });
+        let inputs = Value::Record(code.inputs.clone());
+        let outputs = self.effect(inputs, async { host.code(code).await.map(Value::from) });
         let Value::Record(outputs) = outputs.await? else {
             return Ok(());
         };
@@ -233,17 +255,25 @@ impl<'r> Cx<'r> {
         Ok(())
     }
 
-    /// Lets a length of time pass.
+    /// Lets a length of time pass, which does not count as time that the run takes.
     ///
     /// # Errors
-    /// That the run's time is over, or that it is to stop.
-    pub async fn sleep(&self, time: Duration) -> Result<(), Failure> {
-        let host = self.host;
-        let slept = self.effect(async {
-            host.sleep(time).await;
-            Ok(Value::Nothing)
-        });
-        slept.await.map(drop)
+    /// That the step's time is over, or that the run is to stop.
+    pub async fn sleep(&mut self, time: Duration) -> Result<(), Failure> {
+        self.deadline.run = self.deadline.run.saturating_add(time);
+        let pause = Pause {
+            step: self.at(),
+            key: self.key(),
+            time,
+            deadline: self.deadline.first(),
+        };
+        let slept = self.host.sleep(pause).await;
+        slept.map_err(|failure| self.timed(failure))
+    }
+
+    /// The key of the step that the run is at.
+    fn key(&self) -> String {
+        self.path.key(self.step.map_or("", |step| &step.number))
     }
 
     /// The time now.
@@ -257,24 +287,33 @@ impl<'r> Cx<'r> {
     }
 
     /// Does something outside of the run. This is the only door: the host decides whether the work is
-    /// done now or was done before.
+    /// done now or was done before. `input` is what it depends on, beside the program; what it gives
+    /// must be what JSON can hold.
     ///
     /// # Errors
     /// The work's own failure, or that time is over or the run is to stop.
     pub async fn effect<'a>(
         &'a self,
+        input: Value,
         work: impl Future<Output = Result<Value, Failure>> + Send + 'a,
     ) -> Result<Value, Failure> {
         let effect = Effect {
             kind: self.step.map_or("", |step| step.kind.name),
             step: self.at(),
-            deadline: self.deadline.0,
+            key: self.key(),
+            input,
+            lost: self.step.map_or(OnLost::Retry, Planned::on_lost),
+            deadline: self.deadline.first(),
         };
-        match self.host.effect(effect, Box::pin(work)).await {
-            Err(failure) if failure.reason == Reason::Timeout && failure.message.is_empty() => {
-                Err(self.late())
-            }
-            other => other,
+        let done = self.host.effect(effect, Box::pin(work)).await;
+        done.map_err(|failure| self.timed(failure))
+    }
+
+    /// A failure that says nothing but that the time is over, in words.
+    fn timed(&self, failure: Failure) -> Failure {
+        match failure.reason == Reason::Timeout && failure.message.is_empty() {
+            true => self.late(),
+            false => failure,
         }
     }
 
@@ -291,6 +330,7 @@ impl<'r> Cx<'r> {
             );
             return Err(Failure::new(message).because(Reason::Limit));
         }
+        self.path.pass(self.nesting);
         self.may_go_on()
     }
 
@@ -318,25 +358,93 @@ impl<'r> Cx<'r> {
 
     async fn one(&mut self, step: &'r Planned) -> Result<Flow, Failure> {
         let function = self.function;
-        let (outer, deadline) = (self.step.replace(step), self.deadline);
+        let outer = self.step.replace(step);
+        let result = match &step.common.retry {
+            None => self.attempt(step).await,
+            Some(retry) => Box::pin(self.tries(step, retry)).await,
+        };
+        self.step = outer;
+        let result = result.map_err(|failure| failure.at(function, step));
+        let flow = match &step.common.on_error {
+            None => result?,
+            Some(on_error) => self.forgiven(result, on_error)?,
+        };
+        for (slot, key) in &step.shows {
+            if let Some(value) = self.variables.get(key) {
+                self.shown[*slot] = Some((self.steps, value.clone()));
+            }
+        }
+        Ok(flow)
+    }
+
+    /// Takes a step once.
+    async fn attempt(&mut self, step: &'r Planned) -> Result<Flow, Failure> {
+        let outer = self.deadline.step;
         if let Some(timeout) = step.timeout {
-            let end = self.host.elapsed() + timeout;
-            if end < deadline.0 {
-                self.deadline = (end, Some(timeout));
+            let end = self.host.elapsed().saturating_add(timeout);
+            if outer.is_none_or(|(outer, _)| end < outer) {
+                self.deadline.step = Some((end, timeout));
             }
         }
         let result = match self.begin().await {
             Ok(()) => step.step.run(self).await,
             Err(failure) => Err(failure),
         };
+        self.path.leave(self.nesting);
         self.nesting -= 1;
-        self.step = outer;
-        self.deadline = deadline;
-        let flow = result.map_err(|failure| failure.at(function, step))?;
-        for (slot, key) in &step.shows {
-            if let Some(value) = self.variables.get(key) {
-                self.shown[*slot] = Some((self.steps, value.clone()));
+        self.deadline.step = outer;
+        result
+    }
+
+    /// Takes a step, and again as often as its `retry` says.
+    async fn tries(&mut self, step: &'r Planned, retry: &Retry) -> Result<Flow, Failure> {
+        let began = self.host.elapsed();
+        let mut tries = 0;
+        loop {
+            let failure = match self.attempt(step).await {
+                Ok(flow) => return Ok(flow),
+                Err(failure) => failure,
+            };
+            tries += 1;
+            let since = self.host.elapsed().saturating_sub(began);
+            let host = self.host;
+            let Some(pause) = retry.pause(tries, failure.reason, since, || host.random()) else {
+                return Err(failure);
+            };
+            let (last, pause) = (retry.max() + 1, rounded(pause));
+            let message = &failure.message;
+            self.log(
+                Stream::Note,
+                &format!("try {tries} of {last} failed, the next is in {pause:?}: {message}"),
+            );
+            self.sleep(pause).await?;
+        }
+    }
+
+    /// What comes of a step that has `on_error`.
+    fn forgiven(
+        &mut self,
+        result: Result<Flow, Failure>,
+        on_error: &OnError,
+    ) -> Result<Flow, Failure> {
+        let into = match on_error {
+            OnError::Then(Then::Fail) => return result,
+            OnError::Then(Then::Continue) => None,
+            OnError::Keep(Keep { into }) => Some(into),
+        };
+        let (flow, kept) = match result {
+            Ok(flow) => (flow, Value::Nothing),
+            Err(failure) if failure.reason.ends_the_run() => return Err(failure),
+            Err(failure) => {
+                self.log(
+                    Stream::Note,
+                    &format!("the run goes on after a failure: {failure}"),
+                );
+                (Flow::Next, failure.into_value())
             }
+        };
+        if let Some(into) = into {
+            self.set(into, kept)?;
         }
         Ok(flow)
     }
@@ -362,16 +470,18 @@ impl<'r> Cx<'r> {
         if self.host.cancelled() {
             return Err(Failure::new("the run was cancelled").because(Reason::Cancelled));
         }
-        if self.host.elapsed() > self.deadline.0 {
+        if self.host.elapsed() > self.deadline.first() {
             return Err(self.late());
         }
         Ok(())
     }
 
     fn late(&self) -> Failure {
-        let message = match self.deadline.1 {
-            Some(timeout) => format!("the step took longer than its `timeout` of {timeout:?}"),
-            None => format!("the run took longer than {:?}", self.limits.time),
+        let message = match self.deadline.step {
+            Some((end, timeout)) if end <= self.deadline.run => {
+                format!("the step took longer than its `timeout` of {timeout:?}")
+            }
+            _ => format!("the run took longer than {:?}", self.limits.time),
         };
         Failure::new(message).because(Reason::Timeout)
     }
@@ -411,7 +521,9 @@ impl<'r> Cx<'r> {
             self.step,
         );
         self.calls += 1;
+        self.path.call(outer.2.map_or("", |step| &step.number));
         let returned = self.function(function, inputs).await;
+        self.path.back();
         self.calls -= 1;
         (self.variables, self.function, self.step) = outer;
         returned
@@ -480,6 +592,14 @@ fn typed(name: &str, what: &str, of: crate::types::Type, value: Value) -> Result
             of.name()
         ))
     })
+}
+
+/// A pause in whole milliseconds, or in whole seconds where it is long.
+fn rounded(pause: Duration) -> Duration {
+    match pause.as_secs() {
+        ..10 => Duration::from_millis(pause.as_millis() as u64),
+        seconds => Duration::from_secs(seconds),
+    }
 }
 
 /// Lets other runs have the thread.

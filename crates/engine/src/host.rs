@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::date::Date;
+use crate::retry::OnLost;
 use crate::run::Failure;
 use crate::value::{Record, Value};
 
@@ -19,7 +21,7 @@ pub trait Host: Send + Sync {
     /// Keeps a line of the log.
     fn log(&self, line: Line<'_>);
 
-    /// Performs an effect. `deadline` is the time since the run began after which it must not go on.
+    /// Performs an effect, or gives what came of it when the run was gone through before.
     fn effect<'a>(
         &'a self,
         effect: Effect<'a>,
@@ -29,16 +31,20 @@ pub trait Host: Send + Sync {
     /// Runs code of another language in a process of its own, and gives the outputs it made.
     fn code<'a>(&'a self, code: Code<'a>) -> Boxed<'a, Result<Record, Failure>>;
 
-    /// Lets a length of time pass.
-    fn sleep(&self, time: Duration) -> Boxed<'_, ()>;
+    /// Lets a length of time pass, or what is left of it when the run was gone through before.
+    ///
+    /// # Errors
+    /// A failure for the reason `Timeout`, without a message, when the deadline comes before the time has passed;
+    /// that the run is to stop.
+    fn sleep<'a>(&'a self, pause: Pause<'a>) -> Boxed<'a, Result<(), Failure>>;
 
     /// The time now.
     fn now(&self) -> Date;
 
-    /// How long the run has taken.
+    /// How long the run has taken, without the time that it waited for a server to go on with it.
     fn elapsed(&self) -> Duration;
 
-    /// A random number, every one as likely as another.
+    /// A random number, every one as likely as another; the same whenever the run is gone through.
     fn random(&self) -> u64;
 
     /// Whether the run is to stop.
@@ -70,13 +76,32 @@ pub enum Stream {
 }
 
 /// Something that a step does outside of its run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Effect<'a> {
     /// The kind of the step.
     pub kind: &'static str,
     /// The function and the number of the step.
     pub step: (&'a str, &'a str),
+    /// The key of the step: where it stands in the run, through passes and calls.
+    pub key: String,
+    /// What the effect depends on, beside the program.
+    pub input: Value,
+    /// What becomes of it where it is not known whether it was done.
+    pub lost: OnLost,
     /// The time since the run began at which the effect is to be over.
+    pub deadline: Duration,
+}
+
+/// A length of time that a run lets pass.
+#[derive(Clone, Debug)]
+pub struct Pause<'a> {
+    /// The function and the number of the step.
+    pub step: (&'a str, &'a str),
+    /// The key of the step; see [`Effect::key`].
+    pub key: String,
+    /// The length.
+    pub time: Duration,
+    /// The time since the run began at which it is to be over.
     pub deadline: Duration,
 }
 
@@ -96,7 +121,7 @@ pub struct Code<'a> {
     /// The longest it may take, where the step says so.
     pub timeout: Option<Duration>,
     /// The variables it is given.
-    pub inputs: Record,
+    pub inputs: Arc<Record>,
     /// What the step asks for.
     pub asked: Asked<'a>,
 }

@@ -39,6 +39,25 @@ pub fn record(text: &str) -> Result<Record, String> {
     Ok(Arc::unwrap_or_clone(record))
 }
 
+/// Reads JSON text that must be a list of names with their values, as [`Values`] are written.
+///
+/// # Errors
+/// As [`Value::from_json`].
+pub fn pairs(text: &str) -> Result<Values, String> {
+    let json = JsonValue::parse(text.as_bytes(), false).map_err(|error| described(&error, text))?;
+    let Value::List(pairs) = value(json)? else {
+        return Err("it is no JSON list".to_owned());
+    };
+    let pair = |pair: &Value| match pair {
+        Value::List(pair) => match &pair[..] {
+            [Value::Text(name), value] => Ok((name.clone(), value.clone())),
+            _ => Err("it is no list of names and values".to_owned()),
+        },
+        _ => Err("it is no list of names and values".to_owned()),
+    };
+    pairs.iter().map(pair).collect()
+}
+
 /// Reads JSON text that must be an object, and gives its members as they are written: a name that is
 /// written twice comes twice.
 ///

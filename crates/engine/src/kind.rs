@@ -25,6 +25,8 @@ pub trait Step: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const EXAMPLES: &'static [Example];
     /// What it does to the order in which steps run.
     const CONTROL: Control = Control::Next;
+    /// Whether it does something outside of the run, so that it can be tried again, or must not be.
+    const EFFECT: bool = false;
 
     /// Does the work. A setting is read through `cx`, a result is set through `cx`.
     fn run(&self, cx: &mut Cx<'_>) -> impl Future<Output = Result<Flow, Failure>> + Send;
@@ -108,6 +110,8 @@ pub struct Kind {
     pub examples: &'static [Example],
     /// What it does to the order of steps.
     pub control: Control,
+    /// Whether it does something outside of the run.
+    pub effect: bool,
     schema: OnceLock<Json>,
     make_schema: fn() -> Json,
     parse: fn(Json) -> Result<Box<dyn AnyStep>, String>,
@@ -122,6 +126,7 @@ impl Kind {
             group: S::GROUP,
             examples: S::EXAMPLES,
             control: S::CONTROL,
+            effect: S::EFFECT,
             schema: OnceLock::new(),
             make_schema: schema_of::<S>,
             parse: |settings| match serde_json::from_value::<S>(settings) {

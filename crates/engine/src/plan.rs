@@ -10,11 +10,12 @@ use crate::check;
 use crate::field::Block;
 use crate::kind::{AnyStep, Kind};
 use crate::problem::{Problem, Source, nearest};
-use crate::program::Common;
+use crate::program::{Common, OnNodeLoss};
 use crate::read::listed;
+use crate::retry::OnLost;
 use crate::template::Template;
 use crate::types::Type;
-use crate::value::Value;
+use crate::value::{Record, Value};
 use crate::variables::Name;
 
 /// A checked program, ready to run.
@@ -25,6 +26,8 @@ pub struct Plan {
     pub name: Arc<str>,
     /// What the program is for.
     pub description: Option<String>,
+    /// What becomes of a run when the server that is at it stops without ending it, if the program says so.
+    pub on_node_loss: Option<OnNodeLoss>,
     /// The functions in the order they are written; the first is the main one.
     pub functions: IndexMap<Arc<str>, Function>,
     /// The calls that test it.
@@ -112,6 +115,8 @@ pub struct Call {
     pub function: Option<String>,
     /// The values sent, in order.
     pub values: Vec<Value>,
+    /// The values sent by name, in place of those in order.
+    pub named: Option<Arc<Record>>,
     /// Whether the call comes by `/api`, which reaches only functions with an active webhook.
     pub by_webhook: bool,
 }
@@ -137,6 +142,8 @@ pub enum Refusal {
     Several(Vec<String>),
     /// More values than the trigger takes: the function, how many it takes, how many came.
     TooMany(String, usize, usize),
+    /// A value for a variable that the trigger does not take: the function, the variable, those it takes.
+    NoVariable(String, String, Vec<String>),
     /// A value that does not fit its variable: the variable, its type, the value.
     Unfit(String, Type, String),
 }
@@ -186,8 +193,13 @@ impl Plan {
             let (takes, given) = (declared.len(), call.values.len());
             return Err(Refusal::TooMany(function.name.to_string(), takes, given));
         }
+        if let Some(named) = &call.named {
+            known(function, named, declared)?;
+        }
         for (at, parameter) in declared.iter().enumerate() {
-            let value = match call.values.get(at) {
+            let named = call.named.as_ref();
+            let named = named.and_then(|named| named.get(&parameter.name.text));
+            let value = match named.or_else(|| call.values.get(at)) {
                 Some(value) => parameter.read(value)?,
                 None => parameter.blank(),
             };
@@ -230,6 +242,31 @@ impl Plan {
             )),
             (_, false) => Ok(&self.functions[0]),
         }
+    }
+}
+
+/// Makes sure that a function takes every variable that is named.
+fn known(function: &Function, named: &Record, declared: &[Parameter]) -> Result<(), Refusal> {
+    let names = || declared.iter().map(|parameter| &*parameter.name.text);
+    let Some((other, _)) = named
+        .iter()
+        .find(|(name, _)| !names().any(|known| *known == ***name))
+    else {
+        return Ok(());
+    };
+    let takes = names().map(str::to_owned).collect();
+    let function = function.name.to_string();
+    Err(Refusal::NoVariable(function, other.to_string(), takes))
+}
+
+impl Planned {
+    /// What becomes of its effect where it is not known whether it was done.
+    pub(crate) fn on_lost(&self) -> OnLost {
+        let default = match self.common.once {
+            true => OnLost::Fail,
+            false => OnLost::Retry,
+        };
+        self.common.on_lost.unwrap_or(default)
     }
 }
 
@@ -303,6 +340,16 @@ impl fmt::Display for Refusal {
                 let values = if *takes == 1 { "value" } else { "values" };
                 let were = if *given == 1 { "was" } else { "were" };
                 write!(f, "The function `{}` takes {takes} {values} in `variables`, and {given} {were} sent.", cut(name))
+            }
+            Refusal::NoVariable(function, name, takes) => {
+                write!(f, "The function `{}` takes no variable `{}`.", cut(function), cut(name))?;
+                if let Some(near) = nearest(name, takes.iter().map(String::as_str)) {
+                    write!(f, " Did you mean `{near}`?")?;
+                }
+                match &takes[..] {
+                    [] => f.write_str(" It takes none."),
+                    names => write!(f, " It takes {}.", listed(names)),
+                }
             }
             Refusal::Unfit(name, of, value) => {
                 write!(f, "The variable `{}` takes a {}, and `{}` is none.", cut(name), of.name(), cut(value))

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::field::{Block, Literal, Shown, Time};
+use crate::retry::{OnError, OnLost, Retry};
 use crate::types::Type;
 
 /// A Waystation program.
@@ -18,11 +19,24 @@ pub struct Document {
     pub name: String,
     /// What the program is for.
     pub description: Option<String>,
+    /// What becomes of a run when the server that is at it stops without ending it. By default a run that
+    /// nobody waits for is gone on with, and one whose caller waits fails, since its caller is gone.
+    pub on_node_loss: Option<OnNodeLoss>,
     /// The functions by name. The first one is the main one.
     pub functions: IndexMap<String, Function>,
     /// Calls with what they must give; `waystation test` makes them.
     #[serde(default)]
     pub tests: Vec<Test>,
+}
+
+/// What becomes of a run when the server that is at it stops without ending it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNodeLoss {
+    /// It is gone on with: what its steps did is not done again, but for the step that was at work.
+    Resume,
+    /// It fails.
+    Fail,
 }
 
 /// A function: what starts it, what it takes and gives, and its steps.
@@ -116,6 +130,18 @@ pub struct Common {
     pub disabled: bool,
     /// Variables the step made that go into the `Result`.
     pub show: Shown,
-    /// The longest the step may take; then it fails.
+    /// The longest the step may take; then it fails. Each try has this time.
     pub timeout: Option<Time>,
+    /// Tries a step that does something outside of the run again when it fails: how often, or a record.
+    pub retry: Option<Retry>,
+    /// Never does the step twice in a run: it is noted before it begins, and when a server stops while it is at
+    /// work, so that nobody knows whether it was done, it fails. For steps that do something outside of the run.
+    pub once: bool,
+    /// What becomes of a step that does something outside of the run when the server stops while the step is at
+    /// work and the run is gone on with; `retry` by default, `fail` with `once`.
+    pub on_lost: Option<OnLost>,
+    /// What happens when the step fails: `fail` (the run fails, the default), `continue` (the run goes on), or
+    /// `{into: Variable}` (the run goes on and the variable holds the failure).
+    #[schemars(extend("default" = "fail"))]
+    pub on_error: Option<OnError>,
 }

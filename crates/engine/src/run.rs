@@ -1,14 +1,15 @@
 //! Runs a plan.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::context::{Cx, Limits};
 use crate::host::Host;
 use crate::plan::{Entry, Function, Plan, Planned};
-use crate::value::Value;
+use crate::value::{Record, Value};
 
 /// Values by name, in order.
 pub type Values = Vec<(Arc<str>, Value)>;
@@ -38,17 +39,17 @@ pub enum Outcome {
 }
 
 /// A step that failed: what happened, why, and where.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Failure {
     /// What happened.
     pub message: String,
     /// Why, as a word.
     pub reason: Reason,
     /// Which step.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Box<At>>,
     /// For code, the traceback as its language prints it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceback: Option<String>,
     /// For code, the line of the file on which it failed.
     #[serde(skip)]
@@ -56,7 +57,7 @@ pub struct Failure {
 }
 
 /// Why a run failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The step could not do its work.
@@ -67,19 +68,49 @@ pub enum Reason {
     Limit,
     /// It was told to stop.
     Cancelled,
-    /// The server stopped while it ran.
-    Interrupted,
+    /// The server that was at it stopped, and it is not to be gone on with.
+    NodeLost,
+    /// It was gone on with again and again, and each time its server died without having come any further.
+    Poison,
+    /// A server stopped while the step was at work, and it must not be done twice.
+    OutcomeUnknown,
+    /// What is recorded of the run is not what it does when it is gone through again.
+    Nondeterministic,
+}
+
+impl Reason {
+    /// Whether no step can make good for it.
+    pub fn ends_the_run(self) -> bool {
+        matches!(
+            self,
+            Reason::Cancelled | Reason::NodeLost | Reason::Poison | Reason::Nondeterministic
+        )
+    }
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Error => "error",
+            Reason::Timeout => "timeout",
+            Reason::Limit => "limit",
+            Reason::Cancelled => "cancelled",
+            Reason::NodeLost => "node_lost",
+            Reason::Poison => "poison",
+            Reason::OutcomeUnknown => "outcome_unknown",
+            Reason::Nondeterministic => "nondeterministic",
+        }
+    }
 }
 
 /// A step in a program.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct At {
     /// Its function.
     pub function: Arc<str>,
     /// Its number in the function.
     pub step: Arc<str>,
     /// Its kind.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The line of the file; of the code, where the failure is in code.
     pub line: usize,
     /// The column; 1 in code.
@@ -110,12 +141,32 @@ impl Failure {
             Box::new(At {
                 function: function.name.clone(),
                 step: step.number.clone(),
-                kind: step.kind.name,
+                kind: Cow::Borrowed(step.kind.name),
                 line: self.line.unwrap_or(step.line),
                 column: self.line.map_or(step.column, |_| 1),
             })
         });
         self
+    }
+}
+
+impl Failure {
+    /// The failure as a value that a program can look at.
+    pub(crate) fn into_value(self) -> Value {
+        let at = self.at.as_deref();
+        let text = |text: &str| Value::text(text);
+        let members = [
+            ("message", text(&self.message)),
+            ("reason", text(self.reason.name())),
+            (
+                "function",
+                at.map_or(Value::Nothing, |at| text(&at.function)),
+            ),
+            ("step", at.map_or(Value::Nothing, |at| text(&at.step))),
+            ("kind", at.map_or(Value::Nothing, |at| text(&at.kind))),
+        ];
+        let members = members.map(|(name, value)| (Arc::from(name), value));
+        members.into_iter().collect::<Record>().into()
     }
 }
 

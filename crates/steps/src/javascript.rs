@@ -49,6 +49,7 @@ impl Step for JavaScript {
     const NAME: &'static str = "javascript";
     const MAIN: &'static str = "code";
     const GROUP: Group = Group::Code;
+    const EFFECT: bool = true;
     const EXAMPLES: &'static [Example] = &[
         Example {
             about: "Take a name apart",

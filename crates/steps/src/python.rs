@@ -58,6 +58,7 @@ impl Step for Python {
     const NAME: &'static str = "python";
     const MAIN: &'static str = "code";
     const GROUP: Group = Group::Code;
+    const EFFECT: bool = true;
     const EXAMPLES: &'static [Example] = &[
         Example {
             about: "Take a name apart",

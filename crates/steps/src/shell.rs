@@ -49,6 +49,7 @@ impl Step for Shell {
     const NAME: &'static str = "shell";
     const MAIN: &'static str = "code";
     const GROUP: Group = Group::Code;
+    const EFFECT: bool = true;
     const EXAMPLES: &'static [Example] = &[
         Example {
             about: "Count the words of a text",

@@ -12,8 +12,9 @@ use serde::Deserialize;
 /// Wait before going on.
 ///
 /// The length of time is a number of seconds, or a number with `ms`, `s`, `m`, `h` or `d` or the word
-/// for it, such as `2 hours`. It must be more than nothing. The run's own time limit goes on counting,
-/// and a run can be stopped while it waits.
+/// for it, such as `2 hours`. It must be more than nothing. A run that waits takes no place among those at
+/// work, the time does not count as time that it takes, and it can be stopped. In a run that nobody waits for,
+/// the moment at which it goes on is kept when the server is stopped and started again.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sleep {

@@ -8,6 +8,7 @@ use crate::store::Error;
 const STEPS: &[&str] = &[
     include_str!("../migrations/0001_runs.sql"),
     include_str!("../migrations/0002_isolation.sql"),
+    include_str!("../migrations/0003_journal.sql"),
 ];
 
 /// Takes the database to today's format.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::fault;
 use crate::store::Error;
 
 /// The most pieces of work in one transaction.
@@ -107,15 +108,22 @@ fn work(connection: Connection, mut waiting: mpsc::Receiver<Job>, commits: &Atom
 fn commit(connection: &Connection, batch: impl Iterator<Item = Work>, commits: &AtomicU64) {
     let mut told = Vec::new();
     let mut result = begin(connection);
-    for work in batch {
+    for (number, work) in batch.enumerate() {
+        if number == 1 {
+            fault::at("batch.split");
+        }
         told.push(work(result.is_ok().then_some(connection)));
         // A full disk ends the transaction there and then: what was written in it is gone.
         if result.is_ok() && connection.is_autocommit() {
             result = Err(Error::Full);
         }
     }
+    if result.is_ok() && fault::fails("commit.before") {
+        result = Err(Error::Full);
+    }
     if result.is_ok() {
         result = execute(connection, "COMMIT");
+        fault::at("commit.after");
         commits.fetch_add(1, Ordering::Relaxed);
     }
     if result.is_err() && !connection.is_autocommit() {

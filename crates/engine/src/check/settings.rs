@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{COMMON, Checker};
+use super::{COMMON, Checker, OF_EFFECTS};
 use crate::document::{Key, Node};
 use crate::kind::Kind;
 use crate::problem::Problem;
@@ -169,7 +169,9 @@ impl<'n> Checker<'n> {
                 .flat_map(|map| map.keys().map(String::as_str))
         };
         let own = names(properties).filter(|name| *name != kind.main);
-        let all = own.chain(names(COMMON["properties"].as_object()));
+        let common = names(COMMON["properties"].as_object());
+        let common = common.filter(|name| kind.effect || !OF_EFFECTS.contains(name));
+        let all = own.chain(common);
         self.reader.unknown(key, kind.name, all)
     }
 }

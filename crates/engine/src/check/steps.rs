@@ -2,13 +2,14 @@
 
 use serde_json::Value as Json;
 
-use super::{Checker, Inside, MAX_STEPS, Parts};
+use super::{Checker, Inside, MAX_STEPS, OF_EFFECTS, Parts};
 use crate::document::{Content, Node};
 use crate::kind::{Control, Kind};
 use crate::plan::Planned;
 use crate::problem::Problem;
 use crate::program::Common;
 use crate::read::{Nested, Role, cut, listed};
+use crate::retry::OnLost;
 
 impl<'n> Checker<'n> {
     pub(super) fn block(&mut self, inside: &mut Inside, nested: &Nested<'n>, above: &str) {
@@ -55,6 +56,7 @@ impl<'n> Checker<'n> {
         let whole = self.reader.problems.len() == before;
         let shows = self.names(inside, &marks, common.disabled);
         self.order(inside, kind, node);
+        self.effects(kind, &common, node);
         if whole {
             self.returned(inside, kind, &marks, node);
         }
@@ -178,6 +180,38 @@ impl<'n> Checker<'n> {
                 let help = format!("the other one stands on line {line}; give each its own");
                 self.reader.problem(Problem::new(place, message).help(help));
             }
+        }
+    }
+
+    /// Checks that what only a step with an effect can have does not stand elsewhere.
+    fn effects(&mut self, kind: &Kind, common: &Common, node: &Node) {
+        let given = OF_EFFECTS.iter().filter(|name| node.member(name).is_some());
+        for name in given.filter(|_| !kind.effect) {
+            let place = node.member(name).map_or(node.head(), |(key, _)| key.place);
+            let message = format!(
+                "`{name}` is for steps that do something outside of the run, and `{}` does not",
+                kind.name
+            );
+            let with = self
+                .kinds
+                .iter()
+                .filter(|kind| kind.effect)
+                .map(|kind| kind.name);
+            let help = format!("{} can have it", listed(&with.collect::<Vec<_>>()));
+            self.reader.problem(Problem::new(place, message).help(help));
+        }
+        let clash = match () {
+            () if !common.once || !kind.effect => None,
+            () if common.retry.is_some() => Some("retry"),
+            () if common.on_lost == Some(OnLost::Retry) => Some("on_lost"),
+            () => None,
+        };
+        if let Some(name) = clash {
+            let place = node.member(name).map_or(node.head(), |(key, _)| key.place);
+            let message =
+                format!("a step with `once` is never done again, and this one has `{name}`");
+            let help = format!("leave out `once` or `{name}`");
+            self.reader.problem(Problem::new(place, message).help(help));
         }
     }
 

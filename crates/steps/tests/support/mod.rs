@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use engine::context::Limits;
 use engine::date::Date;
-use engine::host::{Boxed, Code, Effect, Host, Line};
+use engine::host::{Boxed, Code, Effect, Host, Line, Pause};
 use engine::plan::{Call, Plan};
 use engine::problem::Source;
 use engine::run::{Failure, Outcome, Values};
@@ -46,8 +46,8 @@ impl Host for Still {
         Box::pin(async { Err(Failure::new("no code runs here")) })
     }
 
-    fn sleep(&self, _: Duration) -> Boxed<'_, ()> {
-        Box::pin(async {})
+    fn sleep<'a>(&'a self, _: Pause<'a>) -> Boxed<'a, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn now(&self) -> Date {

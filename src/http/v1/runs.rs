@@ -1,0 +1,235 @@
+//! One run: started, looked at, cancelled, run again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use engine::run::Outcome;
+use serde::Serialize;
+
+use super::prefer::Prefer;
+use super::view::Whole;
+use super::{Account, Problem, body, json};
+use crate::app::App;
+use crate::http::api::{REPLAYED, RUN};
+use crate::http::parameters;
+use crate::runs::{self, Call, Started};
+use crate::store::{Cancel, Detail, RunId};
+
+/// After how many seconds it is worth asking again for a run that has not ended.
+const AGAIN: HeaderValue = HeaderValue::from_static("1");
+
+/// Starts a run of a program.
+pub async fn start(
+    State(app): State<Arc<App>>,
+    account: Account,
+    Path(program): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let program = id(&program).ok_or_else(|| Problem::not_found("program"))?;
+    let start = body::read(&app, &headers, body).await?;
+    let entry = engine::plan::Call {
+        function: start.function,
+        values: start.values,
+        named: start.named,
+        by_webhook: false,
+    };
+    begin(&app, &account, (program, entry), &headers).await
+}
+
+/// Starts a run as another one was started, of the program as it is now.
+pub async fn rerun(
+    State(app): State<Arc<App>>,
+    account: Account,
+    Path(run): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let run = found(&app, &account, &run).await?;
+    let variables = engine::json::record(&run.inputs);
+    let variables = variables.map_err(|why| Problem::ours(&crate::Error::new(why)))?;
+    let entry = engine::plan::Call {
+        function: Some(run.summary.function),
+        values: Vec::new(),
+        named: Some(Arc::new(variables)),
+        by_webhook: false,
+    };
+    begin(
+        &app,
+        &account,
+        (run.summary.program as u64, entry),
+        &headers,
+    )
+    .await
+}
+
+async fn begin(
+    app: &Arc<App>,
+    account: &Account,
+    (program, entry): (u64, engine::plan::Call),
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let prefer = Prefer::of(headers);
+    let key = parameters::key(headers).map_err(|(_, sentence)| Problem::bad(sentence))?;
+    let call = Call {
+        account: account.0,
+        program,
+        entry,
+        trigger: "api",
+        wait: prefer.limit(app.config.wait),
+        key,
+    };
+    let started = runs::start(app, call).await;
+    let started = started.map_err(|refused| Problem::refused(program, refused))?;
+    let mut response = answer(app, &started).await;
+    let headers = response.headers_mut();
+    if started.replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    if let Some(applied) = prefer.applied(app.config.wait) {
+        let name = HeaderName::from_static("preference-applied");
+        headers.extend(
+            HeaderValue::from_str(&applied)
+                .ok()
+                .map(|value| (name, value)),
+        );
+    }
+    Ok(response)
+}
+
+/// The answer to whoever started a run.
+async fn answer(app: &App, started: &Started) -> Response {
+    let run = started.run;
+    match &started.outcome {
+        None => accepted(run),
+        Some(outcome) => of_outcome(app, run, outcome).await,
+    }
+}
+
+/// The answer where a run has not ended.
+fn accepted(run: RunId) -> Response {
+    #[derive(Serialize)]
+    struct Accepted {
+        id: RunId,
+    }
+    let mut response = json(StatusCode::ACCEPTED, &Accepted { id: run });
+    response.headers_mut().insert(header::RETRY_AFTER, AGAIN);
+    of_run(run, response)
+}
+
+/// The answer where a run has ended.
+async fn of_outcome(app: &App, run: RunId, outcome: &Outcome) -> Response {
+    match outcome {
+        Outcome::Succeeded(values) => {
+            #[derive(Serialize)]
+            struct Succeeded<'a> {
+                id: RunId,
+                result: &'a engine::value::Value,
+            }
+            let result = values.iter().cloned().collect::<engine::value::Record>();
+            let body = Succeeded {
+                id: run,
+                result: &result.into(),
+            };
+            of_run(run, json(StatusCode::OK, &body))
+        }
+        Outcome::Failed(failure) | Outcome::Cancelled(failure) => {
+            let done = app.store.journal(run, 0).await;
+            let done = done.map_or(true, |records| !records.is_empty());
+            of_run(run, Problem::failed(run, failure, done).into_response())
+        }
+    }
+}
+
+fn of_run(run: RunId, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let place = format!("/v1/runs/{run}");
+    headers.extend(
+        HeaderValue::from_str(&place)
+            .ok()
+            .map(|place| (header::LOCATION, place)),
+    );
+    headers.extend(
+        HeaderValue::from_str(&run.to_string())
+            .ok()
+            .map(|run| (RUN, run)),
+    );
+    response
+}
+
+/// Everything about a run but its log.
+pub async fn one(
+    State(app): State<Arc<App>>,
+    account: Account,
+    Path(run): Path<String>,
+) -> Result<Response, Problem> {
+    let run = found(&app, &account, &run).await?;
+    Ok(json(StatusCode::OK, &Whole::of(run)))
+}
+
+/// How a run ended, for which it is waited as long as the caller likes; by default it is not.
+pub async fn outcome(
+    State(app): State<Arc<App>>,
+    account: Account,
+    Path(run): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let run = found(&app, &account, &run).await?.summary.id;
+    let limit = match Prefer::of(&headers) {
+        Prefer::Nothing => Duration::ZERO,
+        prefer => prefer.limit(app.config.wait).unwrap_or_default(),
+    };
+    let outcome = runs::outcome(&app, run, limit).await;
+    match outcome.map_err(|error| Problem::ours(&error))? {
+        None => Ok(accepted(run)),
+        Some(outcome) => Ok(of_outcome(&app, run, &outcome).await),
+    }
+}
+
+/// Cancels a run.
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    account: Account,
+    Path(run): Path<String>,
+) -> Result<Response, Problem> {
+    // A short run is not in the record as long as it is at work.
+    let run = match run.parse().ok().filter(|id| app.is_at_work(*id, account.0)) {
+        Some(id) => id,
+        None => found(&app, &account, &run).await?.summary.id,
+    };
+    let cancel = runs::cancel(&app, run).await;
+    match cancel.map_err(|error| Problem::ours(&error))? {
+        Cancel::Unknown => Err(Problem::not_found("run")),
+        Cancel::Over(state) => {
+            let detail = format!("The run has ended already: it is {}.", state.name());
+            let kind = ("run_over", "The run has ended");
+            Err(Problem {
+                run: Some(run),
+                ..Problem::new(StatusCode::CONFLICT, kind, detail)
+            })
+        }
+        Cancel::Asked => Ok(accepted(run)),
+        Cancel::Ended { .. } => {
+            let run = found(&app, &account, &run.to_string()).await?;
+            Ok(json(StatusCode::OK, &Whole::of(run)))
+        }
+    }
+}
+
+/// A run of an account.
+pub async fn found(app: &App, account: &Account, run: &str) -> Result<Detail, Problem> {
+    let none = || Problem::not_found("run");
+    let id: RunId = run.parse().map_err(|_| none())?;
+    let run = app.store.run(id).await;
+    let run = run.map_err(|error| Problem::ours(&error.into()))?;
+    run.filter(|run| run.account == account.0).ok_or_else(none)
+}
+
+/// A whole number, 1 or greater.
+fn id(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|id| digits && *id > 0)
+}

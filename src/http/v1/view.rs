@@ -1,0 +1,99 @@
+//! Runs as they are shown.
+
+use engine::run::Failure;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value as Json};
+
+use crate::store::{Detail, RunId, State, Summary};
+
+/// A line about a run.
+#[derive(Serialize)]
+pub struct Line {
+    id: RunId,
+    program: Program,
+    function: String,
+    trigger: String,
+    state: State,
+    reason: Option<String>,
+    created_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    /// How long it took, in milliseconds.
+    ms: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Program {
+    id: i64,
+    name: String,
+}
+
+/// Everything about a run but its log.
+#[derive(Serialize)]
+pub struct Whole {
+    #[serde(flatten)]
+    line: Line,
+    /// The version of the program, counted from 1.
+    version: i64,
+    variables: Box<RawValue>,
+    /// What it gave, by name.
+    result: Option<Map<String, Json>>,
+    failure: Option<Failure>,
+    log_lines: u32,
+    isolation: Option<String>,
+}
+
+impl Line {
+    /// A line about a run.
+    pub fn of(run: Summary) -> Line {
+        let time = run.ended_at.zip(run.started_at);
+        Line {
+            id: run.id,
+            program: Program {
+                id: run.program,
+                name: run.name,
+            },
+            function: run.function,
+            trigger: run.trigger,
+            state: run.state,
+            reason: run.reason,
+            created_at: moment(run.created_at),
+            started_at: run.started_at.map(moment),
+            ended_at: run.ended_at.map(moment),
+            ms: time.map(|(end, start)| (end - start) as f64 / 1e3),
+        }
+    }
+}
+
+impl Whole {
+    /// Everything about a run but its log.
+    pub fn of(run: Detail) -> Whole {
+        let answer = run.answer.as_deref();
+        let succeeded = run.summary.state == State::Succeeded;
+        let pairs = answer
+            .filter(|_| succeeded)
+            .and_then(|answer| serde_json::from_str::<Vec<(String, Json)>>(answer).ok());
+        let failure = answer
+            .filter(|_| !succeeded)
+            .and_then(|answer| serde_json::from_str(answer).ok());
+        Whole {
+            line: Line::of(run.summary),
+            version: run.version,
+            variables: RawValue::from_string(run.inputs)
+                .unwrap_or_else(|_| RawValue::NULL.to_owned()),
+            result: pairs.map(|pairs| pairs.into_iter().collect()),
+            failure,
+            log_lines: run.log_lines,
+            isolation: run.isolation,
+        }
+    }
+}
+
+/// A moment given in microseconds since 1970, as RFC 3339 has it.
+fn moment(at: i64) -> String {
+    Timestamp::from_microsecond(at)
+        .unwrap_or(Timestamp::MIN)
+        .to_string()
+}

@@ -1,0 +1,131 @@
+//! What has run, and how it went.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::id;
+use crate::store::sqlite::state;
+use crate::store::{Detail, Error, Filter, LogPage, RunId, State, Summary};
+
+/// What a [`Summary`] is made of.
+const SUMMARY: &str = "runs.id, runs.program, versions.name, runs.function, runs.trigger,
+       coalesce(runs.outcome, queue.state), runs.reason, runs.created_at, coalesce(runs.started_at, queue.started_at),
+       runs.ended_at";
+
+pub(in super::super) fn runs(
+    connection: &Connection,
+    filter: &Filter,
+) -> Result<Vec<Summary>, Error> {
+    let unfinished = matches!(
+        filter.state,
+        Some(State::Queued | State::Running | State::Waiting)
+    );
+    // Of the unfinished ones there are few.
+    let (from, column) = match unfinished {
+        true => ("queue JOIN runs ON runs.number = queue.run", "queue.state"),
+        false => (
+            "runs LEFT JOIN queue ON queue.run = runs.number",
+            "runs.outcome",
+        ),
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {SUMMARY} FROM {from} JOIN versions ON versions.id = runs.version
+          WHERE (?1 IS NULL OR runs.program = ?1) AND (?2 IS NULL OR {column} = ?2) AND (?3 IS NULL OR runs.id < ?3)
+            AND (?5 IS NULL OR runs.account = ?5) AND (?6 IS NULL OR runs.function = ?6)
+            AND (?7 IS NULL OR runs.trigger = ?7) AND (?8 IS NULL OR runs.reason = ?8)
+            AND (?9 IS NULL OR runs.created_at >= ?9) AND (?10 IS NULL OR runs.created_at < ?10)
+          ORDER BY runs.id DESC LIMIT ?4"
+    ))?;
+    let before = filter.before.map(|id| *id.0.as_bytes());
+    let state = filter.state.map(State::name);
+    let rows = statement.query_map(
+        params![
+            filter.program,
+            state,
+            before,
+            filter.limit,
+            filter.account,
+            filter.function,
+            filter.trigger,
+            filter.reason,
+            filter.from,
+            filter.to,
+        ],
+        |row| Ok(summary(row)),
+    )?;
+    rows.map(|row| row?).collect()
+}
+
+pub(in super::super) fn run(connection: &Connection, id: RunId) -> Result<Option<Detail>, Error> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {SUMMARY}, versions.number, runs.inputs, runs.answer, coalesce(queue.log_lines, runs.log_lines),
+                runs.isolation, runs.account
+           FROM runs JOIN versions ON versions.id = runs.version LEFT JOIN queue ON queue.run = runs.number
+          WHERE runs.id = ?1"
+    ))?;
+    let detail = statement.query_row([id.0.as_bytes()], |row| {
+        let summary = match summary(row) {
+            Ok(summary) => summary,
+            Err(error) => return Ok(Err(error)),
+        };
+        let (version, inputs) = (row.get(10)?, row.get(11)?);
+        Ok(Ok(Detail {
+            summary,
+            version,
+            inputs,
+            answer: row.get(12)?,
+            log_lines: row.get(13)?,
+            isolation: row.get(14)?,
+            account: row.get(15)?,
+        }))
+    });
+    detail.optional()?.transpose()
+}
+
+fn summary(row: &Row<'_>) -> Result<Summary, Error> {
+    Ok(Summary {
+        id: id(row, 0)?,
+        program: row.get(1)?,
+        name: row.get(2)?,
+        function: row.get(3)?,
+        trigger: row.get(4)?,
+        state: state(&row.get::<_, String>(5)?)?,
+        reason: row.get(6)?,
+        created_at: row.get(7)?,
+        started_at: row.get(8)?,
+        ended_at: row.get(9)?,
+    })
+}
+
+pub(in super::super) fn log(
+    connection: &Connection,
+    id: RunId,
+    from: i64,
+) -> Result<LogPage, Error> {
+    // The run's row is read first: if it has ended, all of its pieces are there.
+    let last: Option<(i64, Option<i64>, String)> = connection
+        .prepare_cached("SELECT number, ended_at, log FROM runs WHERE id = ?1")?
+        .query_row([id.0.as_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((run, ended_at, last)) = last else {
+        return Err(Error::Conflict(format!("there is no run {id}")));
+    };
+    let mut page = LogPage {
+        next: from,
+        ..LogPage::default()
+    };
+    let mut statement = connection.prepare_cached(
+        "SELECT number, lines FROM log_pieces WHERE run = ?1 AND number >= ?2 ORDER BY number",
+    )?;
+    let mut rows = statement.query(params![run, from])?;
+    while let Some(row) = rows.next()? {
+        page.next = row.get::<_, i64>(0)? + 1;
+        page.text.push_str(&row.get::<_, String>(1)?);
+    }
+    if ended_at.is_some() {
+        page.text.push_str(&last);
+        page.ended = true;
+    }
+    Ok(page)
+}

@@ -1,0 +1,107 @@
+//! Who takes runs, and when.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{id, runs, whole};
+use crate::store::sqlite::state;
+use crate::store::{Cancel, Claimed, Claims, End, Error, Hold, NodeId, RunId, State, VersionId};
+
+pub(in super::super) fn claim(
+    connection: &Connection,
+    node: NodeId,
+    limit: u32,
+    now: i64,
+) -> Result<Claims, Error> {
+    whole(connection, |connection| {
+        let mut due = connection.prepare_cached(
+            "SELECT run FROM queue INDEXED BY due WHERE owner IS NULL AND due <= ?1 ORDER BY due, run LIMIT ?2",
+        )?;
+        let due = due.query_map(params![now, limit], |row| row.get(0))?;
+        let due: Vec<i64> = due.collect::<Result<_, _>>()?;
+        let runs = due.into_iter().map(|run| take(connection, run, node, now));
+        let runs = runs.collect::<Result<_, _>>()?;
+        let next = connection
+            .prepare_cached("SELECT min(due) FROM queue INDEXED BY due WHERE owner IS NULL")?
+            .query_row([], |row| row.get(0))?;
+        Ok(Claims { runs, next })
+    })
+}
+
+fn take(connection: &Connection, run: i64, node: NodeId, now: i64) -> Result<Claimed, Error> {
+    connection
+        .prepare_cached(
+            "UPDATE queue SET state = 'running', owner = ?2, fence = fence + 1, started_at = coalesce(started_at, ?3)
+              WHERE run = ?1 AND owner IS NULL",
+        )?
+        .execute(params![run, node.0.as_bytes(), now])?;
+    let mut statement = connection.prepare_cached(
+        "SELECT runs.id, queue.fence, runs.version, runs.function, runs.trigger, runs.inputs, runs.seed, queue.resumes,
+                runs.created_at, queue.started_at, queue.log_lines, queue.loose, queue.cancelled
+           FROM queue JOIN runs ON runs.number = queue.run WHERE queue.run = ?1",
+    )?;
+    Ok(statement.query_row([run], |row| {
+        Ok(Claimed {
+            hold: Hold {
+                run: id(row, 0)?,
+                node,
+                fence: row.get(1)?,
+            },
+            version: VersionId(row.get(2)?),
+            function: row.get(3)?,
+            trigger: row.get(4)?,
+            inputs: row.get(5)?,
+            seed: row.get(6)?,
+            resumes: row.get(7)?,
+            created_at: row.get(8)?,
+            started_at: row.get(9)?,
+            log_lines: row.get(10)?,
+            loose: row.get(11)?,
+            cancelled: row.get(12)?,
+        })
+    })?)
+}
+
+pub(in super::super) fn cancel(
+    connection: &Connection,
+    id: RunId,
+    now: i64,
+    answer: String,
+) -> Result<Cancel, Error> {
+    let found = connection
+        .prepare_cached(
+            "SELECT runs.number, coalesce(runs.outcome, queue.state), queue.started_at IS NOT NULL
+               FROM runs LEFT JOIN queue ON queue.run = runs.number WHERE runs.id = ?1",
+        )?
+        .query_row([id.0.as_bytes()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((run, found, begun)) = found else {
+        return Ok(Cancel::Unknown);
+    };
+    match state(&found)? {
+        State::Running => {
+            connection
+                .prepare_cached("UPDATE queue SET cancelled = 1 WHERE run = ?1")?
+                .execute([run])?;
+            Ok(Cancel::Asked)
+        }
+        State::Queued | State::Waiting => whole(connection, |connection| {
+            let end = End {
+                state: State::Cancelled,
+                reason: Some("cancelled".to_owned()),
+                answer,
+                isolation: None,
+                ended_at: now,
+            };
+            runs::finish(connection, run, ("", 0), &end)?;
+            Ok(Cancel::Ended { begun })
+        }),
+        over => Ok(Cancel::Over(over)),
+    }
+}
+
+pub(in super::super) fn queued(connection: &Connection) -> Result<u64, Error> {
+    let sql = "SELECT count(*) FROM queue WHERE state = 'queued' AND started_at IS NULL";
+    Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))? as u64)
+}

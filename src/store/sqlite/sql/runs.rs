@@ -1,0 +1,242 @@
+//! The rows of runs: what they begin with and how they end.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{id, journal, whole};
+use crate::store::{End, Error, Hold, KEY_KEPT, Key, Leave, Made, NewRun, Node, NodeId};
+
+pub(in super::super) fn enter(connection: &Connection, node: &Node) -> Result<(), Error> {
+    connection.execute(
+        "INSERT INTO nodes (id, version, started_at) VALUES (?1, ?2, ?3)",
+        params![node.id.0.as_bytes(), node.version, node.started_at],
+    )?;
+    Ok(())
+}
+
+/// Notes a run that is not over.
+pub(in super::super) fn begin(
+    connection: &Connection,
+    run: &NewRun,
+    holder: Option<NodeId>,
+) -> Result<(), Error> {
+    whole(connection, |connection| {
+        if let Some(key) = &run.key {
+            free(connection, run, key)?;
+        }
+        let number = insert(connection, run, None)?;
+        if let Some(key) = &run.key {
+            name(connection, run, key, number)?;
+        }
+        let state = if holder.is_some() {
+            "running"
+        } else {
+            "queued"
+        };
+        let fence = i64::from(holder.is_some());
+        connection
+            .prepare_cached(
+                "INSERT INTO queue (run, state, due, owner, fence, resumes, started_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                number,
+                state,
+                run.created_at,
+                holder.map(|node| *node.0.as_bytes()),
+                fence,
+                run.resumes,
+                run.started_at,
+            ])?;
+        Ok(())
+    })
+}
+
+/// Makes sure that no run has the name of a call, or only one that has long ended.
+fn free(connection: &Connection, run: &NewRun, key: &Key) -> Result<(), Error> {
+    let found = connection
+        .prepare_cached(
+            "SELECT runs.id, idempotency.hash, runs.ended_at FROM idempotency JOIN runs ON runs.number = idempotency.run
+              WHERE idempotency.account = ?1 AND idempotency.program = ?2 AND idempotency.key = ?3",
+        )?
+        .query_row(params![run.account, run.program, key.text], |row| {
+            Ok((id(row, 0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, Option<i64>>(2)?))
+        })
+        .optional()?;
+    let Some((taken, hash, ended_at)) = found else {
+        return Ok(());
+    };
+    if ended_at.is_none_or(|ended_at| ended_at + KEY_KEPT > run.created_at) {
+        let same = hash == key.hash;
+        return Err(Error::Taken { run: taken, same });
+    }
+    connection
+        .prepare_cached("DELETE FROM idempotency WHERE account = ?1 AND program = ?2 AND key = ?3")?
+        .execute(params![run.account, run.program, key.text])?;
+    Ok(())
+}
+
+/// Gives a run the name of its call.
+fn name(connection: &Connection, run: &NewRun, key: &Key, number: i64) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "INSERT INTO idempotency (account, program, key, hash, run) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![run.account, run.program, key.text, key.hash, number])?;
+    Ok(())
+}
+
+/// Notes a run that has begun and ended.
+pub(in super::super) fn record(
+    connection: &Connection,
+    run: &NewRun,
+    made: &Made,
+    end: &End,
+) -> Result<(), Error> {
+    if made.records.is_empty() {
+        return insert(connection, run, Some((made, end))).map(drop);
+    }
+    whole(connection, |connection| {
+        let number = insert(connection, run, Some((made, end)))?;
+        journal::insert(connection, number, 1, &made.records)
+    })
+}
+
+/// Inserts the row of a run, and gives its number.
+fn insert(
+    connection: &Connection,
+    run: &NewRun,
+    ended: Option<(&Made, &End)>,
+) -> Result<i64, Error> {
+    let (made, end) = ended.unzip();
+    connection
+        .prepare_cached(
+            "INSERT INTO runs (id, account, program, version, function, trigger, inputs, seed, created_at, outcome,
+                               started_at, ended_at, reason, answer, log_lines, log, isolation)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        )?
+        .execute(params![
+            run.id.0.as_bytes(),
+            run.account,
+            run.program,
+            run.version.0,
+            run.function,
+            run.trigger,
+            run.inputs,
+            run.seed,
+            run.created_at,
+            end.map(|end| end.state.name()),
+            end.and(run.started_at),
+            end.map(|end| end.ended_at),
+            end.and_then(|end| end.reason.as_deref()),
+            end.map(|end| &*end.answer),
+            made.map_or(0, |made| made.log_lines),
+            made.map_or("", |made| &*made.log),
+            end.and_then(|end| end.isolation),
+        ])?;
+    Ok(connection.last_insert_rowid())
+}
+
+pub(in super::super) fn append(
+    connection: &Connection,
+    hold: Hold,
+    made: &Made,
+) -> Result<(), Error> {
+    whole(connection, |connection| {
+        let run = held(connection, hold)?;
+        add(connection, (run, hold.fence), made)
+    })
+}
+
+pub(in super::super) fn leave(
+    connection: &Connection,
+    hold: Hold,
+    made: &Made,
+    how: &Leave,
+) -> Result<(), Error> {
+    whole(connection, |connection| {
+        let run = held(connection, hold)?;
+        match how {
+            Leave::Ended(end) => {
+                journal::insert(connection, run, hold.fence, &made.records)?;
+                finish(connection, run, (&made.log, made.log_lines), end)
+            }
+            Leave::Until(due) => {
+                add(connection, (run, hold.fence), made)?;
+                let_go(connection, run, "waiting", Some(*due))
+            }
+            Leave::Released => {
+                add(connection, (run, hold.fence), made)?;
+                let_go(connection, run, "queued", None)
+            }
+        }
+    })
+}
+
+/// The number of a run that is held as `hold` says.
+fn held(connection: &Connection, hold: Hold) -> Result<i64, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT queue.run FROM runs JOIN queue ON queue.run = runs.number
+          WHERE runs.id = ?1 AND queue.owner = ?2 AND queue.fence = ?3",
+    )?;
+    let (run, node) = (hold.run.0.as_bytes(), hold.node.0.as_bytes());
+    let mut rows = statement.query(params![run, node, hold.fence])?;
+    match rows.next()? {
+        Some(row) => Ok(row.get(0)?),
+        None => Err(Error::Lost),
+    }
+}
+
+/// Adds to the journal and the log of a run that goes on.
+fn add(connection: &Connection, (run, fence): (i64, i64), made: &Made) -> Result<(), Error> {
+    journal::insert(connection, run, fence, &made.records)?;
+    connection
+        .prepare_cached("UPDATE queue SET log_lines = log_lines + ?2, loose = ?3 WHERE run = ?1")?
+        .execute(params![run, made.log_lines, made.loose])?;
+    if made.log_lines > 0 {
+        connection
+            .prepare_cached(
+                "INSERT INTO log_pieces (run, number, lines)
+                 SELECT ?1, coalesce(max(number) + 1, 0), ?2 FROM log_pieces WHERE run = ?1",
+            )?
+            .execute(params![run, made.log])?;
+    }
+    Ok(())
+}
+
+fn let_go(connection: &Connection, run: i64, state: &str, due: Option<i64>) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "UPDATE queue SET state = ?2, due = iif(cancelled, 0, coalesce(?3, due)), owner = NULL WHERE run = ?1",
+        )?
+        .execute(params![run, state, due])?;
+    Ok(())
+}
+
+/// Gives a run its outcome, and takes it out of the queue.
+pub(super) fn finish(
+    connection: &Connection,
+    run: i64,
+    (log, log_lines): (&str, u32),
+    end: &End,
+) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "UPDATE runs SET outcome = ?2, reason = ?3, answer = ?4, log = ?5, log_lines = queue.log_lines + ?6,
+                             started_at = queue.started_at, ended_at = ?7, isolation = ?8
+               FROM queue WHERE runs.number = ?1 AND queue.run = ?1",
+        )?
+        .execute(params![
+            run,
+            end.state.name(),
+            end.reason,
+            end.answer,
+            log,
+            log_lines,
+            end.ended_at,
+            end.isolation,
+        ])?;
+    connection
+        .prepare_cached("DELETE FROM queue WHERE run = ?1")?
+        .execute([run])?;
+    Ok(())
+}

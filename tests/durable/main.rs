@@ -1,0 +1,13 @@
+//! Runs that outlive their server: what was done is not done again, and what was not is.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod lost;
+mod pauses;
+mod resume;
+mod retry;
+mod world;
