@@ -1,6 +1,6 @@
 //! What calls, workers and commands share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,12 +42,16 @@ pub struct App {
     pub queued: AtomicU64,
     /// The runs at work, each with whose it is and the [word](crate::runs::Stop) that stops it, 0 as long as none is said.
     pub running: Mutex<HashMap<RunId, (i64, Arc<AtomicU8>)>>,
+    /// Runs that are to be cancelled and are about to begin here. It is locked while `running` is.
+    pub cancelled_early: Mutex<HashSet<RunId>>,
     /// Told when a run ends, or is told to stop.
     pub ended: Notify,
     /// Callers who wait for runs that may be put aside.
     pub waiters: Waiters,
     /// Told when a run is queued, or put aside.
     pub wake: Notify,
+    /// Told when the programs that are served have changed.
+    pub reloaded: Notify,
     /// Told when more of a log is in the record.
     pub written: Notify,
     /// Told when the server takes no new runs.
@@ -85,9 +89,11 @@ impl App {
             waiting: AtomicUsize::new(0),
             queued: AtomicU64::new(0),
             running: Mutex::default(),
+            cancelled_early: Mutex::default(),
             ended: Notify::new(),
             waiters: Waiters::default(),
             wake: Notify::new(),
+            reloaded: Notify::new(),
             written: Notify::new(),
             drains: Notify::new(),
             draining: AtomicBool::new(false),

@@ -9,6 +9,7 @@ mod new;
 mod output;
 mod run;
 mod runs;
+mod schedules;
 mod serve;
 mod steps;
 mod test;
@@ -48,6 +49,7 @@ enum Command {
     Steps(steps::Steps),
     Runs(runs::Runs),
     Logs(logs::Logs),
+    Schedules(schedules::Schedules),
     Key(key::Key),
     Doctor(Box<doctor::Doctor>),
     Completions(completions::Completions),
@@ -92,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Steps(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Logs(command) => command.run(),
+        Command::Schedules(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Completions(command) => command.run(),

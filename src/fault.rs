@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Signal, getpid, kill_process};
 
 /// The places, for tests to go through.
-pub const PLACES: [&str; 17] = [
+pub const PLACES: [&str; 18] = [
     "accept.before_commit",
     "accept.after_commit",
     "claim.after_commit",
@@ -20,6 +20,7 @@ pub const PLACES: [&str; 17] = [
     "park.after_commit",
     "finish.before_commit",
     "finish.after_commit",
+    "schedule.mid",
     "sweep.mid",
     "drain.mid",
     "cancel.race",

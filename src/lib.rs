@@ -13,6 +13,7 @@ pub mod programs;
 pub mod recorder;
 pub mod reference;
 pub mod runs;
+pub mod schedule;
 pub mod store;
 pub mod watch;
 pub mod worker;

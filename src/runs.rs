@@ -1,28 +1,32 @@
 //! The one door: every call, from the API, the queue or the command line, becomes a run here.
 
-use std::collections::HashMap;
+mod stop;
+mod waiters;
+mod work;
+
 use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::context::Limits;
-use engine::plan::{self, Entry, Refusal};
+use engine::plan::{self, Entry, Function, Refusal};
 use engine::program::OnNodeLoss;
-use engine::run::{Failure, Outcome, Reason};
+use engine::run::{Failure, Outcome};
 use engine::value::{Record, Value};
 use engine::variables::Name;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio::task::JoinHandle;
+use tokio::sync::OwnedSemaphorePermit;
 
+use self::stop::Working;
+pub use self::stop::{LOST, Stop, cancel, drain};
+use self::waiters::Waiter;
+pub use self::waiters::Waiters;
+use self::work::{Guarded, Lasting};
 use crate::app::App;
 use crate::programs::Served;
 use crate::recorder::{self, Attended, Recorder};
-use crate::store::{self, Cancel, Claimed, Hold, Key, Leave, NewRun, RunId, State, VersionId};
+use crate::store::{self, Claimed, Hold, Key, Leave, NewRun, RunId, State, VersionId};
 use crate::{Error, fault, now};
 
 /// A wish to run a program.
@@ -148,6 +152,28 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
         Some(limit) => wait(app, run, limit).await,
         None => queue(app, run).await,
     }
+}
+
+/// What the store is to keep of a run that a time trigger starts.
+pub fn by_time(program: &Arc<Served>, function: &Function) -> NewRun {
+    let parameters = function.starts_with();
+    let run = Run {
+        id: RunId::new(),
+        function: function.name.clone(),
+        program: program.clone(),
+        variables: parameters,
+        trigger: "time".into(),
+        seed: getrandom::u64().unwrap_or_default() as i64,
+        resumes: program.plan.on_node_loss != Some(OnNodeLoss::Fail),
+        key: None,
+        created_at: now(),
+        started_at: None,
+        hold: None,
+        log_lines: 0,
+        loose: 0,
+        cancelled: false,
+    };
+    run.header(None)
 }
 
 /// A hash of what is called for.
@@ -315,61 +341,6 @@ async fn recorded(app: &App, id: RunId) -> Result<Option<Outcome>, Error> {
     }))
 }
 
-/// Callers who wait for runs that may be put aside.
-#[derive(Default)]
-pub struct Waiters(Mutex<HashMap<RunId, Weak<Notify>>>);
-
-impl Waiters {
-    /// One more who waits for a run.
-    fn add(&self, id: RunId) -> Waiter<'_> {
-        let mut waiting = lock(&self.0);
-        let known = waiting.get(&id).and_then(Weak::upgrade);
-        let told = known.unwrap_or_default();
-        waiting.insert(id, Arc::downgrade(&told));
-        Waiter {
-            waiters: self,
-            id,
-            told,
-        }
-    }
-
-    /// Tells all who wait for a run that it has ended.
-    pub fn tell(&self, id: RunId) {
-        let told = lock(&self.0).get(&id).and_then(Weak::upgrade);
-        if let Some(told) = told {
-            told.notify_waiters();
-            told.notify_one();
-        }
-    }
-}
-
-/// One who waits for a run.
-struct Waiter<'a> {
-    waiters: &'a Waiters,
-    id: RunId,
-    told: Arc<Notify>,
-}
-
-impl Waiter<'_> {
-    /// Waits until the run may have ended.
-    async fn told(&self) {
-        // Whoever else ends the run may not tell us.
-        let _ = tokio::time::timeout(LOOK, self.told.notified()).await;
-    }
-}
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        let mut waiting = lock(&self.waiters.0);
-        if Arc::strong_count(&self.told) == 1 {
-            waiting.remove(&self.id);
-        }
-    }
-}
-
-/// How often whoever waits for a run looks at it without being told.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// A place to run in; calls wait in line for one, as many and as long as the settings allow.
 async fn slot(app: &App, limit: Duration) -> Result<OwnedSemaphorePermit, Refused> {
     if let Ok(slot) = app.slots.clone().try_acquire_owned() {
@@ -520,165 +491,6 @@ impl Run {
     }
 }
 
-/// Cancels a run. That it is to end is in the record before this returns.
-///
-/// # Errors
-/// When the record cannot be written.
-pub async fn cancel(app: &App, id: RunId) -> Result<Cancel, Error> {
-    let failure = Failure::new("the run was cancelled").because(Reason::Cancelled);
-    let answer = serde_json::to_string(&failure).unwrap_or_default();
-    let mut cancel = app.store.cancel(id, now(), answer).await?;
-    fault::at("cancel.race");
-    if let Some((_, stop)) = lock(&app.running).get(&id) {
-        stop.store(Stop::Cancelled as u8, Ordering::Relaxed);
-        // The store does not know a short run as long as it is at work.
-        if cancel == Cancel::Unknown {
-            cancel = Cancel::Asked;
-        }
-    }
-    app.ended.notify_waiters();
-    if let Cancel::Ended { begun } = cancel {
-        app.queued.fetch_sub(u64::from(!begun), Ordering::Relaxed);
-        app.waiters.tell(id);
-    }
-    Ok(cancel)
-}
-
-/// Begins no more runs, lets those at work end for as long as the setting gives them, and stops the
-/// others. `working` is the task that takes runs from the queue; what it has not taken stays there.
-pub async fn drain(app: &App, working: JoinHandle<()>) {
-    app.draining.store(true, Ordering::Relaxed);
-    app.slots.close();
-    app.wake.notify_one();
-    app.drains.notify_waiters();
-    fault::at("drain.mid");
-    let ended = async {
-        let _ = working.await;
-        none_running(app).await;
-    };
-    if tokio::time::timeout(app.config.drain, ended).await.is_ok() {
-        return;
-    }
-    tracing::warn!("runs that did not end in time are stopped");
-    for (_, stop) in lock(&app.running).values() {
-        stop.store(Stop::Server as u8, Ordering::Relaxed);
-    }
-    app.ended.notify_waiters();
-    let _ = tokio::time::timeout(STOPPING, none_running(app)).await;
-}
-
-/// How long runs may take to stop once they are told to.
-const STOPPING: Duration = Duration::from_secs(5);
-
-/// Waits until no run is at work.
-async fn none_running(app: &App) {
-    loop {
-        let ended = app.ended.notified();
-        if lock(&app.running).is_empty() {
-            return;
-        }
-        ended.await;
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Why a run is to stop.
-#[derive(Clone, Copy)]
-#[repr(u8)]
-pub enum Stop {
-    /// Somebody cancelled it.
-    Cancelled = 1,
-    /// The server stops.
-    Server = 2,
-}
-
-/// A run at work: the app knows it as long as this is kept, and can tell it to stop.
-struct Working<'a> {
-    app: &'a App,
-    id: RunId,
-    stop: Arc<AtomicU8>,
-}
-
-impl<'a> Working<'a> {
-    fn new(app: &'a App, run: &Run) -> Working<'a> {
-        let (id, account) = (run.id, run.program.account);
-        let stop = if run.cancelled {
-            Stop::Cancelled as u8
-        } else {
-            0
-        };
-        let stop = Arc::new(AtomicU8::new(stop));
-        lock(&app.running).insert(id, (account, stop.clone()));
-        Working { app, id, stop }
-    }
-
-    /// The outcome as it is recorded: a run that stopped because the server did has failed.
-    fn outcome(&self, outcome: Outcome) -> Outcome {
-        match outcome {
-            Outcome::Cancelled(failure)
-                if self.stop.load(Ordering::Relaxed) == Stop::Server as u8 =>
-            {
-                let message = LOST.to_owned();
-                Outcome::Failed(Failure { message, ..failure }.because(Reason::NodeLost))
-            }
-            outcome => outcome,
-        }
-    }
-}
-
-/// What the record says of a run that was at work when its server stopped, and that is not gone on with.
-pub const LOST: &str = "the server stopped while the run was at work; it was not repeated";
-
-impl Drop for Working<'_> {
-    fn drop(&mut self) {
-        lock(&self.app.running).remove(&self.id);
-        self.app.ended.notify_waiters();
-    }
-}
-
-/// Work that is finished elsewhere when nobody waits for it any more: a caller who hangs up does
-/// not take the run along.
-struct Lasting<F: Future<Output: Send> + Send + 'static>(Option<Pin<Box<F>>>);
-
-impl<F: Future<Output: Send> + Send + 'static> Future for Lasting<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(work) = &mut self.0 else {
-            return Poll::Pending;
-        };
-        let ready = work.as_mut().poll(context);
-        if ready.is_ready() {
-            self.0 = None;
-        }
-        ready
-    }
-}
-
-impl<F: Future<Output: Send> + Send + 'static> Drop for Lasting<F> {
-    fn drop(&mut self) {
-        if let (Some(work), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(work);
-        }
-    }
-}
-
-/// A run whose panics become failures.
-struct Guarded<'a>(Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>);
-
-impl Future for Guarded<'_> {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let poll = AssertUnwindSafe(|| self.0.as_mut().poll(context));
-        std::panic::catch_unwind(poll).unwrap_or_else(|_| {
-            tracing::error!("a step panicked");
-            let failure =
-                Failure::new("the step failed by a fault of the server; its log has more");
-            Poll::Ready(Outcome::Failed(failure.because(Reason::Error)))
-        })
-    }
 }

@@ -58,6 +58,12 @@ pub trait Store: Send + Sync + 'static {
     /// Takes the runs of servers that are gone from them. `node` is the one server that is there.
     fn sweep(&self, node: NodeId, now: i64, answers: Answers) -> Reply<'_, Swept>;
 
+    /// Keeps when time triggers are due: of those that are wanted, and of no others. Gives them in their order.
+    fn schedule(&self, wanted: Vec<NewSchedule>) -> Reply<'_, Vec<Scheduled>>;
+
+    /// Queues the runs of a time trigger that is due, and sets when it is due next.
+    fn fire(&self, fire: Fire) -> Reply<'_, Fired>;
+
     /// How many runs are queued.
     fn queued(&self) -> Reply<'_, u64>;
 
@@ -437,6 +443,65 @@ pub struct Answers {
 
 /// How often servers may die with a run that comes no further, before it is ended.
 pub const DEATHS: i64 = 3;
+
+/// A time trigger that is on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewSchedule {
+    /// Whose it is.
+    pub account: i64,
+    /// The program's id.
+    pub program: i64,
+    /// The function that it starts.
+    pub function: String,
+    /// What it is called.
+    pub timer: String,
+    /// When it is due first, where it is new.
+    pub next_at: i64,
+}
+
+/// A time trigger as the store knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    /// Its number.
+    pub id: i64,
+    /// When it is due.
+    pub next_at: i64,
+}
+
+/// What happens when a time trigger is due and the run of the time before has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    /// There is another one beside it.
+    Allow,
+    /// The time is left out.
+    Skip,
+    /// The next run begins when it has ended.
+    Queue,
+}
+
+/// What a time trigger that is due starts.
+#[derive(Clone, Debug)]
+pub struct Fire {
+    /// The trigger, with when it is thought to be due.
+    pub schedule: Scheduled,
+    /// When it is due next.
+    pub next_at: i64,
+    /// What happens when the run of the time before has not ended.
+    pub overlap: Overlap,
+    /// The runs, each with the time that it is for.
+    pub runs: Vec<(i64, NewRun)>,
+}
+
+/// What came of a time trigger that was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fired {
+    /// So many runs are queued.
+    Runs(u64),
+    /// The run before has not ended, and the next is to wait for it.
+    Busy,
+    /// It was not due any more: somebody else has seen to it.
+    Elsewhere,
+}
 
 /// What became of the runs of servers that are gone.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -26,7 +26,7 @@ use crate::programs::{OWNER, Report, Served};
 use crate::store::sqlite::{Options, Sqlite};
 use crate::store::{RECORD, Store, Swept};
 use crate::watch::Watched;
-use crate::{Error, http, programs, runs, worker};
+use crate::{Error, http, programs, runs, schedule, worker};
 
 /// Serve the programs of a folder
 ///
@@ -115,6 +115,7 @@ async fn serve(dir: &Path, config: Config) -> Done {
     }
     prepare(&app, &report);
     let working = tokio::spawn(worker::work(app.clone()));
+    tokio::spawn(schedule::keep(app.clone()));
     let reloading = tokio::spawn(reload(
         app.clone(),
         dir.to_owned(),
@@ -227,6 +228,7 @@ async fn reload(app: Arc<App>, dir: PathBuf, folder: Watched, keys: Watched, fil
 async fn read_again(app: &Arc<App>, dir: &Path, folder: &Watched) -> Result<(), Error> {
     loop {
         let report = app.programs.load(dir, &*app.store).await?;
+        app.reloaded.notify_one();
         tell(&report, false);
         prepare(app, &report);
         // The watcher answers on a thread of its own, and is waited for.

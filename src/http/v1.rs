@@ -6,6 +6,7 @@ mod log;
 mod prefer;
 mod problem;
 mod runs;
+mod schedules;
 mod view;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::app::App;
 pub fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/programs/{program}/runs", post(runs::start))
+        .route("/schedules", get(schedules::list))
         .route("/runs", get(list::runs))
         .route("/runs/{run}", get(runs::one))
         .route("/runs/{run}/outcome", get(runs::outcome))

@@ -16,9 +16,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use self::writer::Writer;
 use super::{
-    Answers, Cancel, Claims, Detail, End, Error, Filter, Hold, Leave, LogPage, Made, NewRun,
-    NewVersion, Node, NodeId, Reply, RunId, State, StepRecord, Store, Summary, Swept, Version,
-    VersionId,
+    Answers, Cancel, Claims, Detail, End, Error, Filter, Fire, Fired, Hold, Leave, LogPage, Made,
+    NewRun, NewSchedule, NewVersion, Node, NodeId, Reply, RunId, Scheduled, State, StepRecord,
+    Store, Summary, Swept, Version, VersionId,
 };
 
 /// The oldest SQLite that is used: those before may damage a write-ahead log that is reset while it is
@@ -226,6 +226,14 @@ impl Store for Sqlite {
 
     fn sweep(&self, node: NodeId, now: i64, answers: Answers) -> Reply<'_, Swept> {
         self.write(move |connection| sql::sweep::sweep(connection, node, now, &answers))
+    }
+
+    fn schedule(&self, wanted: Vec<NewSchedule>) -> Reply<'_, Vec<Scheduled>> {
+        self.write(move |connection| sql::schedules::set(connection, &wanted))
+    }
+
+    fn fire(&self, fire: Fire) -> Reply<'_, Fired> {
+        self.write(move |connection| sql::schedules::fire(connection, &fire))
     }
 
     fn queued(&self) -> Reply<'_, u64> {

@@ -4,6 +4,7 @@
 
 mod programs;
 mod record;
+mod schedules;
 mod serve;
 mod settings;
 #[path = "../support/mod.rs"]
@@ -25,6 +26,7 @@ Commands:
   steps        Show the kinds of step, or everything about one
   runs         Show what has run, the newest first
   logs         Show the log of a run
+  schedules    Show when the time triggers of programs are due next
   key          Show the API key, or make a new one
   doctor       Show what this machine offers, above all how far code is kept apart
   completions  Write a completion script for a shell

@@ -10,4 +10,5 @@ mod lost;
 mod pauses;
 mod resume;
 mod retry;
+mod times;
 mod world;

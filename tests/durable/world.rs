@@ -55,6 +55,17 @@ impl World {
         self.server = Some(TestServer::start(&self.command, &flags));
     }
 
+    /// Starts the server, which dies of a fault, and waits until it has.
+    pub fn start_to_die(&mut self, fault: &str) {
+        let fault = ("WAYSTATION_FAULT".to_owned(), fault.to_owned());
+        self.command.environment.push(fault);
+        let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
+        if let Ok(mut server) = TestServer::started(&self.command, &flags) {
+            server.child.wait().unwrap();
+        }
+        self.command.environment.clear();
+    }
+
     pub fn server(&self) -> &TestServer {
         self.server.as_ref().unwrap()
     }

@@ -9,6 +9,7 @@ mod cancel;
 mod idempotency;
 mod log;
 mod runs;
+mod schedules;
 mod start;
 
 use std::time::{Duration, Instant};

@@ -5,6 +5,7 @@ mod functions;
 mod names;
 mod settings;
 mod steps;
+mod times;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};

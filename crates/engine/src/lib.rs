@@ -22,6 +22,7 @@ pub mod read;
 pub mod requirement;
 pub mod retry;
 pub mod run;
+pub mod schedule;
 mod scope;
 pub mod template;
 pub mod types;

@@ -10,9 +10,10 @@ use crate::check;
 use crate::field::Block;
 use crate::kind::{AnyStep, Kind};
 use crate::problem::{Problem, Source, nearest};
-use crate::program::{Common, OnNodeLoss};
+use crate::program::{Common, Missed, OnNodeLoss, Overlap};
 use crate::read::listed;
 use crate::retry::OnLost;
+use crate::schedule::Schedule;
 use crate::template::Template;
 use crate::types::Type;
 use crate::value::{Record, Value};
@@ -51,6 +52,8 @@ pub struct Function {
     pub outputs: Vec<Parameter>,
     /// Its webhook, if it has one.
     pub webhook: Option<Webhook>,
+    /// When it is started by the time.
+    pub timers: Vec<Timer>,
     pub(crate) steps: Block,
 }
 
@@ -71,6 +74,19 @@ pub struct Webhook {
     pub active: bool,
     /// The variables a caller may send, in order.
     pub outputs: Vec<Parameter>,
+}
+
+/// A time trigger.
+#[derive(Clone, Debug)]
+pub struct Timer {
+    /// When it is due.
+    pub schedule: Schedule,
+    /// Whether it is on.
+    pub active: bool,
+    /// What becomes of times at which no server was there.
+    pub missed: Missed,
+    /// What happens when the run of the time before has not ended.
+    pub overlap: Overlap,
 }
 
 /// A step of a plan.
@@ -271,6 +287,14 @@ impl Planned {
 }
 
 impl Function {
+    /// The variables it starts with where nobody sends any, in declared order.
+    pub fn starts_with(&self) -> Vec<(Name, Value)> {
+        let sent = self.webhook.iter().flat_map(|hook| &hook.outputs);
+        let all = self.inputs.iter().chain(sent);
+        all.map(|parameter| (parameter.name.clone(), parameter.blank()))
+            .collect()
+    }
+
     /// A value that a run of this function started with, as it was before it was written as JSON, where
     /// dates are text.
     pub fn restored(&self, name: &Name, value: Value) -> Value {

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::field::{Block, Literal, Shown, Time};
 use crate::retry::{OnError, OnLost, Retry};
@@ -85,6 +85,96 @@ pub struct Optional {
 pub enum Trigger {
     /// A call to `/api`.
     Webhook(Webhook),
+    /// The time.
+    Time(Timer),
+}
+
+/// The function is started at certain times.
+///
+/// Times of day are those of a time zone. One that comes twice, since the clocks are put back, counts the first time; one that
+/// does not come, since they are put forward, counts at that moment. What goes by minutes and hours, and a cron whose hour is
+/// `*`, goes by real time.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timer {
+    /// How often.
+    pub every: Option<Every>,
+    /// In place of `every`: minute, hour, day of the month, month and day of the week, such as `0 5 * * mon`.
+    pub cron: Option<String>,
+    /// The time of day, such as `15:52` or `3:52pm`, for every day, week or month; midnight by default.
+    pub at: Option<String>,
+    /// The day: of the week (`monday`), or of the month (1 to 31, or `last day`). Months without that day are left out.
+    pub on: Option<Literal>,
+    /// The time zone, such as `Europe/Berlin`; `UTC` by default.
+    pub zone: Option<String>,
+    /// What becomes of times at which no server was there: `one` run for all of them (the default), `skip`, or `all`, a
+    /// run for each of the last 100.
+    pub missed: Option<Missed>,
+    /// What happens when the run of the time before has not ended: `allow` another one beside it (the default), `skip`
+    /// the time, or `queue`, have it wait.
+    pub overlap: Option<Overlap>,
+    /// Whether it is on.
+    #[schemars(extend("default" = true))]
+    pub active: Option<bool>,
+}
+
+/// How often a function is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Every {
+    /// At every full minute.
+    Minute,
+    /// At every tenth minute.
+    #[serde(rename = "ten minutes")]
+    TenMinutes,
+    /// At every full hour.
+    Hour,
+    /// Every day.
+    Day,
+    /// Once a week.
+    Week,
+    /// Once a month.
+    Month,
+}
+
+impl Every {
+    /// What it is called in programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Every::Minute => "minute",
+            Every::TenMinutes => "ten minutes",
+            Every::Hour => "hour",
+            Every::Day => "day",
+            Every::Week => "week",
+            Every::Month => "month",
+        }
+    }
+}
+
+/// What becomes of times at which no server was there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Missed {
+    /// There is one run for all of them.
+    #[default]
+    One,
+    /// Nothing.
+    Skip,
+    /// There is a run for each.
+    All,
+}
+
+/// What happens when the run of the time before has not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlap {
+    /// There is another one beside it.
+    #[default]
+    Allow,
+    /// The time is left out.
+    Skip,
+    /// The next run begins when it has ended.
+    Queue,
 }
 
 /// A call to `/api` starts the function.

@@ -24,10 +24,13 @@ pub struct Line {
     ms: Option<f64>,
 }
 
+/// Which program.
 #[derive(Serialize)]
-struct Program {
-    id: i64,
-    name: String,
+pub struct Program {
+    /// Its id.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
 }
 
 /// Everything about a run but its log.

@@ -9,6 +9,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0001_runs.sql"),
     include_str!("../migrations/0002_isolation.sql"),
     include_str!("../migrations/0003_journal.sql"),
+    include_str!("../migrations/0004_schedules.sql"),
 ];
 
 /// Takes the database to today's format.

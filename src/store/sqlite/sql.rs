@@ -4,6 +4,7 @@ pub(super) mod history;
 pub(super) mod journal;
 pub(super) mod queue;
 pub(super) mod runs;
+pub(super) mod schedules;
 pub(super) mod sweep;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};

@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 use super::{Checker, Inside, meant, members};
 use crate::document::{Content, Key, Node};
 use crate::field::Block;
-use crate::plan::{Function, Parameter, Webhook};
+use crate::plan::{Function, Parameter, Timer, Webhook};
 use crate::problem::{Place, Problem};
-use crate::program::{Declared, Trigger};
+use crate::program::{self, Declared, Trigger};
 use crate::read::{Nested, cut, listed, one_of};
 use crate::scope::Scope;
 use crate::types::Type;
@@ -38,7 +38,7 @@ impl<'n> Checker<'n> {
             .zip(nodes)
             .map(|((name, declared), (_, node))| self.input(name, declared, node))
             .collect();
-        let webhook = self.webhook(&read["triggers"], node);
+        let (webhook, timers) = self.triggers(&read["triggers"], node);
         let steps = Block {
             at: read["steps"].as_u64().map_or(usize::MAX, |at| at as usize),
         };
@@ -47,6 +47,7 @@ impl<'n> Checker<'n> {
             inputs,
             outputs,
             webhook,
+            timers,
             steps,
         };
         self.functions.insert(name.into(), function);
@@ -102,20 +103,36 @@ impl<'n> Checker<'n> {
         });
     }
 
-    fn webhook(&mut self, read: &Json, node: &'n Node) -> Option<Webhook> {
+    /// What starts a function: at most one webhook, and times.
+    fn triggers(&mut self, read: &Json, node: &'n Node) -> (Option<Webhook>, Vec<Timer>) {
         let triggers = read.as_array().into_iter().flatten();
         let nodes: &[Node] = match meant(node, "triggers").map(|(_, of)| &of.content) {
             Some(Content::List(nodes)) => nodes,
             _ => &[],
         };
-        let mut webhooks = triggers.zip(nodes).filter(|(read, _)| !read.is_null());
-        let (read, node) = webhooks.next()?;
-        if let Some((_, second)) = webhooks.next() {
-            let problem = Problem::new(second.head(), "a function has at most one webhook")
-                .help("give the second one to a function of its own");
-            self.reader.problem(problem);
+        let (mut webhook, mut timers, mut webhooks) = (None, Vec::new(), 0);
+        for (read, node) in triggers.zip(nodes).filter(|(read, _)| !read.is_null()) {
+            match serde_json::from_value(read.clone()) {
+                Ok(Trigger::Webhook(found)) => {
+                    webhooks += 1;
+                    if webhooks == 1 {
+                        webhook = Some(self.webhook(found, node));
+                    }
+                    if webhooks == 2 {
+                        let problem =
+                            Problem::new(node.head(), "a function has at most one webhook")
+                                .help("give the second one to a function of its own");
+                        self.reader.problem(problem);
+                    }
+                }
+                Ok(Trigger::Time(timer)) => timers.extend(self.timer(timer, node)),
+                Err(_) => {}
+            }
         }
-        let Trigger::Webhook(webhook) = serde_json::from_value(read.clone()).ok()?;
+        (webhook, timers)
+    }
+
+    fn webhook(&mut self, webhook: program::Webhook, node: &'n Node) -> Webhook {
         let nodes = node.member("webhook");
         let nodes = members(nodes.and_then(|(_, webhook)| meant(webhook, "outputs")));
         let mut outputs = Vec::new();
@@ -131,10 +148,10 @@ impl<'n> Checker<'n> {
                 default: Some(default),
             });
         }
-        Some(Webhook {
+        Webhook {
             active: webhook.active.unwrap_or(true),
             outputs,
-        })
+        }
     }
 
     /// A declared variable of a webhook written as `{type, default}`.

@@ -51,6 +51,17 @@ pub(in super::super) fn begin(
     })
 }
 
+/// Notes a run as queued, and gives its number.
+pub(super) fn queue(connection: &Connection, run: &NewRun) -> Result<i64, Error> {
+    let number = insert(connection, run, None)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO queue (run, state, due, fence, resumes) VALUES (?1, 'queued', ?2, 0, ?3)",
+        )?
+        .execute(params![number, run.created_at, run.resumes])?;
+    Ok(number)
+}
+
 /// Makes sure that no run has the name of a call, or only one that has long ended.
 fn free(connection: &Connection, run: &NewRun, key: &Key) -> Result<(), Error> {
     let found = connection
