@@ -26,7 +26,7 @@ use self::work::{Guarded, Lasting};
 use crate::app::App;
 use crate::programs::Served;
 use crate::recorder::{self, Attended, Recorder};
-use crate::store::{self, Claimed, Hold, Key, Leave, NewRun, RunId, State, VersionId};
+use crate::store::{self, Claimed, Hold, Key, Leave, Limit, NewRun, RunId, State, VersionId};
 use crate::{Error, fault, now};
 
 /// A wish to run a program.
@@ -66,6 +66,8 @@ pub enum Refused {
     TooMany,
     /// Too many runs are queued already.
     QueueFull,
+    /// As many runs wait for others of their program as it allows.
+    Crowded,
     /// A call of the same name was for something else.
     KeyReused,
     /// The server is stopping.
@@ -92,6 +94,8 @@ pub struct Run {
     pub resumes: bool,
     /// How its caller named the call, if it did.
     pub key: Option<Key>,
+    /// What limits how many runs are at work beside it, if anything does.
+    pub limit: Option<Limit>,
     /// When it was called for, in microseconds since 1970.
     pub created_at: i64,
     /// When it first began, if it has.
@@ -104,6 +108,8 @@ pub struct Run {
     pub loose: u32,
     /// Whether it is to be cancelled.
     pub cancelled: bool,
+    /// Whether others wait for it to end.
+    pub limited: bool,
 }
 
 /// Starts what `call` asks for. Every trigger, the API and the command line come through here.
@@ -123,6 +129,7 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
     if app.draining.load(Ordering::Relaxed) {
         return Err(Refused::Draining);
     }
+    let limit = limit(&program, &variables).map_err(Refused::Entry)?;
     let resumes = match program.plan.on_node_loss {
         // Whoever names a call can come back for its outcome.
         None => call.wait.is_none() || call.key.is_some(),
@@ -141,17 +148,29 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
         seed: getrandom::u64().unwrap_or_default() as i64,
         resumes,
         key,
+        limit,
         created_at: now(),
         started_at: None,
         hold: None,
         log_lines: 0,
         loose: 0,
         cancelled: false,
+        limited: false,
     };
     match call.wait {
         Some(limit) => wait(app, run, limit).await,
         None => queue(app, run).await,
     }
+}
+
+/// What limits a run, as the store knows it.
+fn limit(program: &Served, variables: &[(Name, Value)]) -> Result<Option<Limit>, Refusal> {
+    let limit = program.plan.limit(variables)?;
+    Ok(limit.map(|limit| Limit {
+        key: format!("{} {} {}", program.account, program.plan.id, limit.key),
+        max: limit.max,
+        queue: Some(limit.queue),
+    }))
 }
 
 /// What the store is to keep of a run that a time trigger starts.
@@ -161,17 +180,25 @@ pub fn by_time(program: &Arc<Served>, function: &Function) -> NewRun {
         id: RunId::new(),
         function: function.name.clone(),
         program: program.clone(),
-        variables: parameters,
         trigger: "time".into(),
         seed: getrandom::u64().unwrap_or_default() as i64,
         resumes: program.plan.on_node_loss != Some(OnNodeLoss::Fail),
         key: None,
+        limit: limit(program, &parameters)
+            .ok()
+            .flatten()
+            .map(|limit| Limit {
+                queue: None,
+                ..limit
+            }),
+        variables: parameters,
         created_at: now(),
         started_at: None,
         hold: None,
         log_lines: 0,
         loose: 0,
         cancelled: false,
+        limited: false,
     };
     run.header(None)
 }
@@ -196,7 +223,8 @@ async fn queue(app: &Arc<App>, mut run: Run) -> Result<Started, Refused> {
         replayed: false,
     };
     // Where nobody is before it and there is a place, it begins without having been queued.
-    if app.queued.load(Ordering::Relaxed) == 0
+    if run.limit.is_none()
+        && app.queued.load(Ordering::Relaxed) == 0
         && let Ok(slot) = app.slots.clone().try_acquire_owned()
     {
         if let Err(error) = begin(app, &mut run).await {
@@ -244,6 +272,7 @@ async fn taken(
 ) -> Result<Started, Refused> {
     let run = match error {
         store::Error::Taken { same: false, .. } => return Err(Refused::KeyReused),
+        store::Error::Crowded => return Err(Refused::Crowded),
         store::Error::Taken { run, .. } => run,
         error => return Err(Refused::Failed(Some(id), error.into())),
     };
@@ -274,6 +303,9 @@ pub async fn outcome(app: &App, id: RunId, limit: Duration) -> Result<Option<Out
 
 /// Runs a run now and waits for its outcome, up to the limit. It goes on when the caller leaves.
 async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, Refused> {
+    if run.limit.is_some() {
+        return wait_in_line(app, run, limit).await;
+    }
     let called = Instant::now();
     let slot = slot(app, limit).await?;
     let id = run.id;
@@ -305,6 +337,17 @@ async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, 
         outcome,
         replayed: false,
     })
+}
+
+/// Has a run that is limited queued, and waits for its outcome.
+async fn wait_in_line(app: &Arc<App>, run: Run, limit: Duration) -> Result<Started, Refused> {
+    let (called, id) = (Instant::now(), run.id);
+    let started = queue(app, run).await?;
+    let run = started.run;
+    let left = limit.saturating_sub(called.elapsed());
+    let outcome = outcome(app, run, left).await;
+    let outcome = outcome.map_err(|error| Refused::Failed(Some(id), error))?;
+    Ok(Started { outcome, ..started })
 }
 
 /// Waits for the outcome of a run that has been put aside, or that somebody else goes on with.
@@ -396,12 +439,14 @@ pub async fn claimed(app: &App, claimed: Claimed) -> Result<Run, Error> {
         seed: claimed.seed,
         resumes: claimed.resumes,
         key: None,
+        limit: None,
         created_at: claimed.created_at,
         started_at: Some(claimed.started_at),
         hold: Some(claimed.hold),
         log_lines: claimed.log_lines,
         loose: claimed.loose,
         cancelled: claimed.cancelled,
+        limited: claimed.limited,
     })
 }
 
@@ -464,6 +509,9 @@ pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<
     }
     app.waiters.tell(run.id);
     app.written.notify_waiters();
+    if run.limited {
+        app.wake.notify_one();
+    }
     Ok(Ran::Ended(outcome))
 }
 
@@ -485,6 +533,7 @@ impl Run {
             seed: self.seed,
             resumes: self.resumes,
             key: self.key.clone(),
+            limit: self.limit.clone(),
             created_at: self.created_at,
             started_at,
         }

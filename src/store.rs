@@ -261,10 +261,23 @@ pub struct NewRun {
     pub resumes: bool,
     /// How its caller named the call, if it did.
     pub key: Option<Key>,
+    /// What limits how many runs are at work beside it, if anything does.
+    pub limit: Option<Limit>,
     /// When it was called for.
     pub created_at: i64,
     /// When it began, if it has.
     pub started_at: Option<i64>,
+}
+
+/// How many runs of one key are at work at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The key.
+    pub key: String,
+    /// How many are at work.
+    pub max: u32,
+    /// How many may wait; nothing where as many as come.
+    pub queue: Option<u32>,
 }
 
 /// How a caller named a call: calls to one program with one name have one run.
@@ -412,6 +425,8 @@ pub struct Claimed {
     pub loose: u32,
     /// Whether it is to be cancelled.
     pub cancelled: bool,
+    /// Whether others of its key wait for it.
+    pub limited: bool,
 }
 
 /// What came of the wish to cancel a run.
@@ -604,6 +619,9 @@ pub enum Error {
     /// The run is not held, or no longer.
     #[error("the run is not held by this server any more")]
     Lost,
+    /// As many runs wait for others of their key as may.
+    #[error("too many runs wait for others of their key")]
+    Crowded,
     /// A call of that name has a run already.
     #[error("a call of that name has run {run} already")]
     Taken {

@@ -225,6 +225,11 @@ fn not_started(program: u64, refused: Refused) -> Response {
             let sentence = "Too many runs are queued. Try again in 5 seconds.".to_owned();
             (StatusCode::SERVICE_UNAVAILABLE, sentence, Some("5"))
         }
+        Refused::Crowded => {
+            let sentence = "Too many runs of this program are waiting. Try again in 5 seconds.";
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            (status, sentence.to_owned(), Some("5"))
+        }
         Refused::KeyReused => {
             let sentence =
                 "The `Idempotency-Key` was used for another call of this program.".to_owned();

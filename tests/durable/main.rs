@@ -6,6 +6,7 @@
 mod support;
 
 mod answers;
+mod limits;
 mod lost;
 mod pauses;
 mod resume;

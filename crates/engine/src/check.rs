@@ -126,6 +126,8 @@ struct Inside {
 impl<'n> Checker<'n> {
     fn document(&mut self, node: &'n Node) -> Option<Plan> {
         let read = self.reader.read(&DOCUMENT, node, "program");
+        // What is used there are variables that a run starts with, which its steps do not make.
+        self.reader.marks.clear();
         let nested: HashMap<usize, Nested<'n>> = self
             .reader
             .nested
@@ -218,6 +220,7 @@ impl<'n> Checker<'n> {
             name: document.name.into(),
             description: document.description,
             on_node_loss: document.on_node_loss,
+            concurrency: document.concurrency,
             functions: std::mem::take(&mut self.functions),
             tests,
             source: self.reader.source.clone(),

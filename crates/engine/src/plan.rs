@@ -10,14 +10,14 @@ use crate::check;
 use crate::field::Block;
 use crate::kind::{AnyStep, Kind};
 use crate::problem::{Problem, Source, nearest};
-use crate::program::{Common, Missed, OnNodeLoss, Overlap};
+use crate::program::{Common, Concurrency, Missed, OnNodeLoss, Overlap};
 use crate::read::listed;
 use crate::retry::OnLost;
 use crate::schedule::Schedule;
 use crate::template::Template;
 use crate::types::Type;
 use crate::value::{Record, Value};
-use crate::variables::Name;
+use crate::variables::{Name, Variables};
 
 /// A checked program, ready to run.
 pub struct Plan {
@@ -29,6 +29,8 @@ pub struct Plan {
     pub description: Option<String>,
     /// What becomes of a run when the server that is at it stops without ending it, if the program says so.
     pub on_node_loss: Option<OnNodeLoss>,
+    /// How many of its runs are at work at once, if it says so.
+    pub concurrency: Option<Concurrency>,
     /// The functions in the order they are written; the first is the main one.
     pub functions: IndexMap<Arc<str>, Function>,
     /// The calls that test it.
@@ -137,6 +139,17 @@ pub struct Call {
     pub by_webhook: bool,
 }
 
+/// How many runs that have something in common are at work at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What they have in common, as JSON; empty where it is the program alone.
+    pub key: String,
+    /// How many are at work at once.
+    pub max: u32,
+    /// How many may wait.
+    pub queue: u32,
+}
+
 /// A function about to run, with the variables it starts with.
 pub struct Entry<'p> {
     /// The function.
@@ -160,6 +173,8 @@ pub enum Refusal {
     TooMany(String, usize, usize),
     /// A value for a variable that the trigger does not take: the function, the variable, those it takes.
     NoVariable(String, String, Vec<String>),
+    /// The key of the program's `concurrency` cannot be worked out: why.
+    NoKey(String),
     /// A value that does not fit its variable: the variable, its type, the value.
     Unfit(String, Type, String),
 }
@@ -225,6 +240,35 @@ impl Plan {
             function,
             variables,
         })
+    }
+
+    /// What limits a run that starts with these variables, if anything does.
+    ///
+    /// # Errors
+    /// That the key cannot be worked out.
+    pub fn limit(&self, variables: &[(Name, Value)]) -> Result<Option<Limit>, Refusal> {
+        let Some(concurrency) = &self.concurrency else {
+            return Ok(None);
+        };
+        let key = match &concurrency.key {
+            None => String::new(),
+            Some(key) => self.key(key.at, variables)?,
+        };
+        Ok(Some(Limit {
+            key,
+            max: concurrency.max,
+            queue: concurrency.queue.unwrap_or(1_000),
+        }))
+    }
+
+    fn key(&self, at: usize, variables: &[(Name, Value)]) -> Result<String, Refusal> {
+        let mut all = Variables::default();
+        let (template, _) = &self.inputs[at];
+        let set = variables
+            .iter()
+            .try_for_each(|(name, value)| all.set(name, value.clone()));
+        let key = set.and_then(|()| template.evaluate(&Arc::new(all)));
+        key.map(|key| key.to_json()).map_err(Refusal::NoKey)
     }
 
     fn function(&self, call: &Call) -> Result<&Function, Refusal> {
@@ -375,6 +419,7 @@ impl fmt::Display for Refusal {
                     names => write!(f, " It takes {}.", listed(names)),
                 }
             }
+            Refusal::NoKey(why) => write!(f, "The `key` of the program's `concurrency` cannot be worked out: {why}."),
             Refusal::Unfit(name, of, value) => {
                 write!(f, "The variable `{}` takes a {}, and `{}` is none.", cut(name), of.name(), cut(value))
             }

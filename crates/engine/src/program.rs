@@ -4,9 +4,10 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::field::{Block, Literal, Shown, Time};
+use crate::field::{Block, Input, Literal, Shown, Time};
 use crate::retry::{OnError, OnLost, Retry};
 use crate::types::Type;
+use crate::value::Value;
 
 /// A Waystation program.
 #[derive(Deserialize, JsonSchema)]
@@ -22,6 +23,8 @@ pub struct Document {
     /// What becomes of a run when the server that is at it stops without ending it. By default a run that
     /// nobody waits for is gone on with, and one whose caller waits fails, since its caller is gone.
     pub on_node_loss: Option<OnNodeLoss>,
+    /// How many runs of the program are at work at once; without it as many as the server has places for.
+    pub concurrency: Option<Concurrency>,
     /// The functions by name. The first one is the main one.
     pub functions: IndexMap<String, Function>,
     /// Calls with what they must give; `waystation test` makes them.
@@ -37,6 +40,21 @@ pub enum OnNodeLoss {
     Resume,
     /// It fails.
     Fail,
+}
+
+/// How many runs of a program are at work at once. Further ones are queued, and begin in their order.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Concurrency {
+    /// How many.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max: u32,
+    /// What is told apart: runs for which this is the same share the places. Without it all runs of the program do. It is
+    /// worked out from the variables that the run starts with.
+    pub key: Option<Input<Value>>,
+    /// How many runs may wait; further calls are refused. 1,000 by default.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub queue: Option<u32>,
 }
 
 /// A function: what starts it, what it takes and gives, and its steps.

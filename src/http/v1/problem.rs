@@ -147,6 +147,12 @@ impl Problem {
                 ("key_reused", "The key was used for another call"),
                 "The `Idempotency-Key` was used for another call of this program.",
             ),
+            Refused::Crowded => Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                ("too_many_runs", "Too many runs"),
+                "Too many runs of this program are waiting.",
+            )
+            .after(5),
             Refused::TooMany => Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 ("too_many_calls", "Too many calls"),

@@ -1,5 +1,8 @@
 //! Who takes runs, and when.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{id, runs, whole};
@@ -13,18 +16,51 @@ pub(in super::super) fn claim(
     now: i64,
 ) -> Result<Claims, Error> {
     whole(connection, |connection| {
-        let mut due = connection.prepare_cached(
-            "SELECT run FROM queue INDEXED BY due WHERE owner IS NULL AND due <= ?1 ORDER BY due, run LIMIT ?2",
-        )?;
-        let due = due.query_map(params![now, limit], |row| row.get(0))?;
-        let due: Vec<i64> = due.collect::<Result<_, _>>()?;
+        let due = due(connection, limit, now)?;
+        let full = due.len() == limit as usize;
         let runs = due.into_iter().map(|run| take(connection, run, node, now));
         let runs = runs.collect::<Result<_, _>>()?;
-        let next = connection
-            .prepare_cached("SELECT min(due) FROM queue INDEXED BY due WHERE owner IS NULL")?
-            .query_row([], |row| row.get(0))?;
+        let next = match full {
+            true => Some(now),
+            false => connection
+                .prepare_cached(
+                    "SELECT min(due) FROM queue INDEXED BY due WHERE owner IS NULL AND due > ?1",
+                )?
+                .query_row([now], |row| row.get(0))?,
+        };
         Ok(Claims { runs, next })
     })
+}
+
+/// Runs that are due and that nothing keeps from being at work, at most so many.
+fn due(connection: &Connection, limit: u32, now: i64) -> Result<Vec<i64>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT run, limit_key, limit_max FROM queue INDEXED BY due WHERE owner IS NULL AND due <= ?1 ORDER BY due, run",
+    )?;
+    let mut count = connection
+        .prepare_cached("SELECT count(*) FROM queue WHERE limit_key = ?1 AND state = 'running'")?;
+    let mut at_work: HashMap<String, u32> = HashMap::new();
+    let (mut due, mut rows) = (Vec::new(), statement.query([now])?);
+    while due.len() < limit as usize
+        && let Some(row) = rows.next()?
+    {
+        if let Some(key) = row.get::<_, Option<String>>(1)? {
+            let most: u32 = row.get(2)?;
+            let at_work = match at_work.entry(key) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let found = count.query_row([new.key()], |row| row.get(0))?;
+                    new.insert(found)
+                }
+            };
+            if *at_work >= most {
+                continue;
+            }
+            *at_work += 1;
+        }
+        due.push(row.get(0)?);
+    }
+    Ok(due)
 }
 
 fn take(connection: &Connection, run: i64, node: NodeId, now: i64) -> Result<Claimed, Error> {
@@ -36,7 +72,8 @@ fn take(connection: &Connection, run: i64, node: NodeId, now: i64) -> Result<Cla
         .execute(params![run, node.0.as_bytes(), now])?;
     let mut statement = connection.prepare_cached(
         "SELECT runs.id, queue.fence, runs.version, runs.function, runs.trigger, runs.inputs, runs.seed, queue.resumes,
-                runs.created_at, queue.started_at, queue.log_lines, queue.loose, queue.cancelled
+                runs.created_at, queue.started_at, queue.log_lines, queue.loose, queue.cancelled,
+                queue.limit_key IS NOT NULL
            FROM queue JOIN runs ON runs.number = queue.run WHERE queue.run = ?1",
     )?;
     Ok(statement.query_row([run], |row| {
@@ -57,6 +94,7 @@ fn take(connection: &Connection, run: i64, node: NodeId, now: i64) -> Result<Cla
             log_lines: row.get(10)?,
             loose: row.get(11)?,
             cancelled: row.get(12)?,
+            limited: row.get(13)?,
         })
     })?)
 }

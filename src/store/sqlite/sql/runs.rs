@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{id, journal, whole};
-use crate::store::{End, Error, Hold, KEY_KEPT, Key, Leave, Made, NewRun, Node, NodeId};
+use crate::store::{End, Error, Hold, KEY_KEPT, Key, Leave, Limit, Made, NewRun, Node, NodeId};
 
 pub(in super::super) fn enter(connection: &Connection, node: &Node) -> Result<(), Error> {
     connection.execute(
@@ -23,6 +23,9 @@ pub(in super::super) fn begin(
         if let Some(key) = &run.key {
             free(connection, run, key)?;
         }
+        if let Some(limit) = run.limit.as_ref().filter(|_| holder.is_none()) {
+            room(connection, limit)?;
+        }
         let number = insert(connection, run, None)?;
         if let Some(key) = &run.key {
             name(connection, run, key, number)?;
@@ -35,8 +38,8 @@ pub(in super::super) fn begin(
         let fence = i64::from(holder.is_some());
         connection
             .prepare_cached(
-                "INSERT INTO queue (run, state, due, owner, fence, resumes, started_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO queue (run, state, due, owner, fence, resumes, started_at, limit_key, limit_max)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
                 number,
@@ -46,9 +49,28 @@ pub(in super::super) fn begin(
                 fence,
                 run.resumes,
                 run.started_at,
+                run.limit.as_ref().map(|limit| &limit.key),
+                run.limit.as_ref().map(|limit| limit.max),
             ])?;
         Ok(())
     })
+}
+
+/// Makes sure that one more run may wait for others of its key.
+fn room(connection: &Connection, limit: &Limit) -> Result<(), Error> {
+    let Some(most) = limit.queue else {
+        return Ok(());
+    };
+    let sql = "SELECT count(*) FROM queue WHERE limit_key = ?1 AND state = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut count = |state: &str| statement.query_row(params![limit.key, state], |row| row.get(0));
+    let (waiting, at_work): (u32, u32) = (count("queued")?, count("running")?);
+    // What can begin at once does not wait.
+    let free = limit.max.saturating_sub(at_work);
+    match waiting < most.saturating_add(free) {
+        true => Ok(()),
+        false => Err(Error::Crowded),
+    }
 }
 
 /// Notes a run as queued, and gives its number.
@@ -56,9 +78,16 @@ pub(super) fn queue(connection: &Connection, run: &NewRun) -> Result<i64, Error>
     let number = insert(connection, run, None)?;
     connection
         .prepare_cached(
-            "INSERT INTO queue (run, state, due, fence, resumes) VALUES (?1, 'queued', ?2, 0, ?3)",
+            "INSERT INTO queue (run, state, due, fence, resumes, limit_key, limit_max)
+             VALUES (?1, 'queued', ?2, 0, ?3, ?4, ?5)",
         )?
-        .execute(params![number, run.created_at, run.resumes])?;
+        .execute(params![
+            number,
+            run.created_at,
+            run.resumes,
+            run.limit.as_ref().map(|limit| &limit.key),
+            run.limit.as_ref().map(|limit| limit.max),
+        ])?;
     Ok(number)
 }
 

@@ -89,10 +89,12 @@ fn verdict<'a>(left: &Left, answers: &'a Answers) -> Option<(State, &'static str
 }
 
 fn again(connection: &Connection, left: &Left, now: i64) -> Result<(), Error> {
-    let due = if left.deaths > 1 { now + SECOND } else { now };
+    // The first time it keeps its place.
+    let due = (left.deaths > 1).then_some(now + SECOND);
     connection
         .prepare_cached(
-            "UPDATE queue SET state = 'queued', owner = NULL, fence = fence + 1, deaths = ?2, progress = ?3, due = ?4
+            "UPDATE queue SET state = 'queued', owner = NULL, fence = fence + 1, deaths = ?2, progress = ?3,
+                              due = coalesce(?4, due)
               WHERE run = ?1",
         )?
         .execute(params![left.run, left.deaths, left.progress, due])?;
