@@ -2,13 +2,16 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use waystation::store::RunId;
 
 use crate::chance::Chance;
 use crate::programs::Program;
 use crate::support::KEY;
+
+/// The longest that a run takes to stop that waits and is told to stop.
+const STOPS: Duration = Duration::from_millis(600);
 
 /// How a program is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +34,8 @@ pub struct Call {
     pub way: Way,
     /// The answers that were heard to their end.
     pub answers: Vec<Answer>,
-    /// The status of the answer to the wish to cancel.
-    pub cancel: Option<u16>,
+    /// The status of the answer to the wish to cancel, and when it was heard, in microseconds since 1970.
+    pub cancel: Option<(u16, i64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -129,9 +132,28 @@ impl Client {
         {
             std::thread::sleep(Duration::from_micros(chance.below(8_000)));
             let answer = self.one("POST", &format!("/v1/runs/{run}/cancel"), "", "")?;
-            call.cancel = Some(answer.status);
+            call.cancel = Some((answer.status, waystation::now()));
+            if call.program == Program::Slow && answer.status == 202 {
+                self.until_cancelled(run)?;
+            }
         }
         Ok(())
+    }
+
+    /// Waits until a run is cancelled, which must be soon.
+    fn until_cancelled(&mut self, run: RunId) -> std::io::Result<()> {
+        let told = Instant::now();
+        loop {
+            let shown = self.one("GET", &format!("/v1/runs/{run}"), "", "")?;
+            if shown.body.contains(r#""state":"cancelled""#) {
+                return Ok(());
+            }
+            assert!(
+                told.elapsed() < STOPS,
+                "cancelled and still at work: {shown:?}"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     fn one(
@@ -185,13 +207,15 @@ impl Client {
 
 /// What to call next, and how.
 fn lot(chance: &mut Chance) -> (Program, Way) {
-    use Program::{Chain, Failing, Long, Loop, Once, Quick, Resumed, Sleeper};
+    use Program::{Chain, Failing, Limited, Long, Loop, Once, Quick, Resumed, Sleeper, Slow};
     let program = *chance.one(&[
-        Quick, Quick, Quick, Failing, Chain, Chain, Chain, Once, Once, Loop, Sleeper, Resumed, Long,
+        Quick, Quick, Quick, Failing, Chain, Chain, Chain, Once, Once, Loop, Sleeper, Resumed,
+        Long, Limited, Slow,
     ]);
     let ways = match program {
+        Slow => &[Way::Cancelled][..],
         // Nobody waits for one that waits.
-        Sleeper => &[Way::Async, Way::Cancelled][..],
+        Sleeper | Limited => &[Way::Async, Way::Cancelled],
         _ => &[
             Way::Sync,
             Way::Async,

@@ -19,12 +19,18 @@ pub enum Program {
     Resumed,
     /// Many passes of a loop without effects.
     Long,
+    /// Two effects, in at most two runs at once.
+    Limited,
+    /// Ten seconds of short pauses; it is always cancelled.
+    Slow,
 }
 
-use Program::{Chain, Failing, Long, Loop, Once, Quick, Resumed, Sleeper};
+use Program::{Chain, Failing, Limited, Long, Loop, Once, Quick, Resumed, Sleeper, Slow};
 
 impl Program {
-    pub const ALL: [Program; 8] = [Quick, Failing, Chain, Once, Loop, Sleeper, Resumed, Long];
+    pub const ALL: [Program; 10] = [
+        Quick, Failing, Chain, Once, Loop, Sleeper, Resumed, Long, Limited, Slow,
+    ];
 
     /// The program of this id.
     pub fn of(id: i64) -> Program {
@@ -34,8 +40,8 @@ impl Program {
     /// How many effects a run has that comes to its end.
     pub fn effects(self) -> usize {
         match self {
-            Quick | Failing | Long => 0,
-            Sleeper => 2,
+            Quick | Failing | Long | Slow => 0,
+            Sleeper | Limited => 2,
             Chain | Once | Resumed => 3,
             Loop => 4,
         }
@@ -88,7 +94,18 @@ impl Program {
                 effect(1, settings),
             ]
             .concat(),
+            Slow => "
+      - loop: range(200)
+        as: N
+        steps:
+          - sleep: 50ms"
+                .to_owned(),
+            Limited => (0..2).map(|number| effect(number, settings)).collect(),
             Chain | Once | Resumed => (0..3).map(|number| effect(number, settings)).collect(),
+        };
+        let concurrency = match self {
+            Limited => "concurrency: {max: 2, queue: 1000000}\n",
+            _ => "",
         };
         let on_node_loss = if self == Resumed {
             "on_node_loss: resume\n"
@@ -98,7 +115,7 @@ impl Program {
         format!(
             "id: {}
 name: {self:?}
-{on_node_loss}functions:
+{on_node_loss}{concurrency}functions:
   Main:
     triggers:
       - webhook:
@@ -126,7 +143,7 @@ name: {self:?}
     pub fn log(self, mark: &str) -> Vec<String> {
         match self {
             Quick => vec![format!("{mark} {mark}")],
-            Failing | Long => vec![],
+            Failing | Long | Slow => vec![],
             _ => (0..self.effects())
                 .map(|number| format!("{mark} did {number}"))
                 .collect(),

@@ -10,6 +10,9 @@ use crate::programs::Program;
 use crate::support::TestServer;
 use crate::{FLAGS, PATIENCE, Storm, inputs, sink};
 
+/// How soon after it was told to stop a run has stopped, in microseconds.
+const SOON: i64 = 2_000_000;
+
 /// A run as the record has it.
 #[derive(Clone, Debug)]
 struct Run {
@@ -18,6 +21,7 @@ struct Run {
     reason: Option<String>,
     answer: Option<String>,
     lines: Vec<String>,
+    ended_at: i64,
 }
 
 impl Storm {
@@ -165,8 +169,13 @@ impl Storm {
                     .contains("the database is full") => {}
             _ => self.check_end(call, run),
         }
-        if call.cancel == Some(200) {
-            assert_eq!(outcome, "cancelled", "{call:?} {run:?}");
+        match call.cancel {
+            Some((200, _)) => assert_eq!(outcome, "cancelled", "{call:?} {run:?}"),
+            // It may have been at its end already.
+            Some((202, heard)) if outcome != "cancelled" => {
+                assert!(run.ended_at < heard + SOON, "{call:?} {run:?}");
+            }
+            _ => {}
         }
     }
 
@@ -245,7 +254,7 @@ fn check_answers(connection: &Connection, call: &Call) {
 
 fn runs(connection: &Connection) -> Vec<Run> {
     let sql = "SELECT inputs, outcome, reason, answer, log,
-                      (SELECT group_concat(lines, '') FROM (SELECT lines FROM log_pieces WHERE run = runs.number ORDER BY number))
+                      (SELECT group_concat(lines, '') FROM (SELECT lines FROM log_pieces WHERE run = runs.number ORDER BY number)), ended_at
                  FROM runs";
     let mut statement = connection.prepare(sql).unwrap();
     let runs = statement.query_map([], |row| {
@@ -261,6 +270,7 @@ fn runs(connection: &Connection) -> Vec<Run> {
             reason: row.get(2)?,
             answer: row.get(3)?,
             lines: log.lines().map(text).collect(),
+            ended_at: row.get::<_, Option<i64>>(6)?.unwrap_or_default(),
         })
     });
     runs.unwrap().map(Result::unwrap).collect()

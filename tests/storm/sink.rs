@@ -130,6 +130,14 @@ impl Come {
         if owned != Some(true) {
             wrong("nobody holds the run");
         }
+        let limited: u32 = connection
+            .prepare_cached("SELECT count(*) FROM queue WHERE state = 'running' AND limit_key = (SELECT limit_key FROM queue WHERE run = ?1)")
+            .unwrap()
+            .query_row([run], |row| row.get(0))
+            .unwrap();
+        if limited > 2 {
+            wrong("more runs are at work than the program allows");
+        }
         if resumes == Some(true) {
             if count("status <> 'begun'") < number {
                 wrong("the effect before it is not recorded");
