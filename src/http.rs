@@ -1,6 +1,7 @@
 //! The routes, and what surrounds them.
 
 pub mod api;
+pub mod health;
 pub mod key;
 pub mod listen;
 pub mod parameters;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::{any, get};
 
 use self::listen::Limits;
 use crate::app::App;
@@ -23,6 +24,8 @@ pub fn routes(app: Arc<App>) -> Router {
     Router::new()
         .route("/api", any(api::answer))
         .nest("/v1", v1::routes())
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
         .fallback(async || legacy(StatusCode::NOT_FOUND, "There is nothing at this address."))
         .with_state(app)
         .layer(tower::layer::layer_fn(key::Keyless))

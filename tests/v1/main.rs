@@ -6,6 +6,7 @@
 mod support;
 
 mod cancel;
+mod health;
 mod idempotency;
 mod log;
 mod runs;
