@@ -58,6 +58,9 @@ struct Progress {
     log: Log,
     /// How many lines of the log came after the last record and come again when the run is gone through again.
     loose: u32,
+    /// How many of those the store has already, as long as no record has been added: the run may be left before it has come to
+    /// them again.
+    known: u32,
     /// How many lines of the log have come already that come again now.
     again: u32,
     /// Whether something is being done outside of the run.
@@ -95,6 +98,7 @@ impl<'a> Recorder<'a> {
                 journal: Journal::new(run.seed, before, clock.clone()),
                 log: Log::after(run.log_lines),
                 loose: 0,
+                known: run.loose,
                 again: 0,
                 at_work: false,
             }),
@@ -291,14 +295,14 @@ impl Progress {
             records: self.journal.take(),
             log: std::mem::take(&mut self.log.text),
             log_lines: std::mem::take(&mut self.log.waiting),
-            loose: self.loose,
+            loose: self.loose.max(self.known),
         }
     }
 
     /// Adds a record. What came in the log before it does not come again.
     fn add(&mut self, record: StepRecord) {
         self.journal.add(record);
-        self.loose = 0;
+        (self.loose, self.known) = (0, 0);
     }
 
     /// Takes back what could not be written.

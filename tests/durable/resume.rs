@@ -167,6 +167,25 @@ fn a_server_that_is_stopped_leaves_its_runs_to_the_next() {
 }
 
 #[test]
+fn a_server_that_stops_before_it_has_come_as_far_as_the_one_before_forgets_nothing() {
+    let mut world = World::new(THREE);
+    let run = world.begin();
+    world.answer("a");
+    let lost = world.called("b");
+    world.kill();
+    drop(lost);
+    // It is told to stop while it is about to go on with the run.
+    world.start_with("claim.after_commit=pause@1");
+    world.until(run, State::Running);
+    assert_eq!(world.stop(), Some(0));
+    world.start();
+    world.answer("b");
+    world.answer("a1-c");
+    world.until(run, State::Succeeded);
+    assert_eq!(world.log(run), ["begins", "between", "b is done"]);
+}
+
+#[test]
 fn what_takes_too_long_to_end_is_left_to_the_next_server_too() {
     let mut world = World::with(THREE, &["--drain", "100ms"]);
     let run = world.begin();

@@ -55,6 +55,14 @@ impl World {
         self.server = Some(TestServer::start(&self.command, &flags));
     }
 
+    /// Starts the server with a fault in it.
+    pub fn start_with(&mut self, fault: &str) {
+        let fault = ("WAYSTATION_FAULT".to_owned(), fault.to_owned());
+        self.command.environment.push(fault);
+        self.start();
+        self.command.environment.clear();
+    }
+
     /// Starts the server, which dies of a fault, and waits until it has.
     pub fn start_to_die(&mut self, fault: &str) {
         let fault = ("WAYSTATION_FAULT".to_owned(), fault.to_owned());
