@@ -11,7 +11,7 @@ use crate::programs::Program;
 use crate::support::KEY;
 
 /// The longest that a run takes to stop that waits and is told to stop.
-const STOPS: Duration = Duration::from_millis(600);
+const STOPS: Duration = Duration::from_millis(900);
 
 /// How a program is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

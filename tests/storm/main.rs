@@ -32,7 +32,7 @@ use support::{TestCommand, TestServer};
 use waystation::store::RECORD;
 
 /// The moments of a kill, after the first answer of its round, in microseconds.
-const MOMENTS: std::ops::Range<u64> = 5_000..900_000;
+const MOMENTS: std::ops::Range<u64> = 5_000..1_100_000;
 /// The longest that anything which must happen is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How many clients call at once.
