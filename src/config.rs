@@ -11,6 +11,7 @@ use clap::{Arg, Args, Command};
 use sandbox::isolation::{Isolation, Network};
 
 use crate::egress::Rules;
+use crate::store::Keep;
 
 /// The settings of `waystation serve`.
 #[derive(Clone, Debug, Args)]
@@ -97,6 +98,11 @@ pub struct Config {
     /// How large the database may grow, such as `10GB`; calls are answered 507 when it is full
     #[arg(long, env = "WAYSTATION_MAX_DATA", default_value = "unlimited", value_parser = size, value_name = "SIZE")]
     pub max_data: Size,
+
+    /// How much is kept of runs that have ended: how large the database gets, how long a run is kept, or both with a comma
+    /// between them; or `everything`. The oldest go first
+    #[arg(long, env = "WAYSTATION_KEEP", default_value = "10GB,30d", value_parser = keep, value_name = "SIZE,TIME")]
+    pub keep: Keep,
 
     /// The Python interpreter that `python` steps run in
     #[arg(
@@ -293,6 +299,35 @@ fn size(text: &str) -> Result<Size, String> {
     engine::field::size(text)
         .map(Size::Bytes)
         .ok_or_else(|| "write a size, such as `2MB` or `10GB`, or `unlimited`".to_owned())
+}
+
+/// The smallest size that the database can be kept to: an empty one takes some of it.
+const SMALLEST: u64 = 1_000_000;
+
+fn keep(text: &str) -> Result<Keep, String> {
+    let mut keep = Keep::default();
+    if text == "everything" {
+        return Ok(keep);
+    }
+    for part in text.split(',').map(str::trim) {
+        let unit = part.ends_with(|c: char| c.is_ascii_alphabetic());
+        let size = engine::field::size(part).filter(|_| unit);
+        let time = engine::field::duration(part).filter(|_| unit);
+        match (size, time) {
+            (Some(bytes), _) if keep.bytes.is_none() => keep.bytes = Some(bytes),
+            (_, Some(time)) if keep.time.is_none() => {
+                keep.time = Some(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
+            }
+            _ => {
+                let wanted = "write a size, a time or both, such as `10GB,30d`, or `everything`";
+                return Err(wanted.to_owned());
+            }
+        }
+    }
+    match keep.bytes {
+        Some(bytes) if bytes < SMALLEST => Err("write a size of 1MB or more".to_owned()),
+        _ => Ok(keep),
+    }
 }
 
 /// Reads the address of an index; what comes from it is code, so it must come over TLS, or from this machine.

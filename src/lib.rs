@@ -12,6 +12,7 @@ pub mod packages;
 pub mod programs;
 pub mod recorder;
 pub mod reference;
+pub mod retention;
 pub mod runs;
 pub mod schedule;
 pub mod store;

@@ -64,6 +64,10 @@ pub trait Store: Send + Sync + 'static {
     /// Queues the runs of a time trigger that is due, and sets when it is due next.
     fn fire(&self, fire: Fire) -> Reply<'_, Fired>;
 
+    /// Forgets some of the oldest runs that have ended, as far as they are not to be kept, and gives space back that nothing
+    /// is in. Where nothing is done, nothing is left to do.
+    fn prune(&self, keep: Keep, now: i64) -> Reply<'_, Pruned>;
+
     /// How many runs are queued.
     fn queued(&self) -> Reply<'_, u64>;
 
@@ -525,6 +529,25 @@ pub struct Swept {
     pub again: u64,
     /// Those that have ended.
     pub ended: Vec<RunId>,
+}
+
+/// How much is kept of what has ended; everything by default. Unfinished runs are always kept, and those whose callers named
+/// them as long as their names are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// The bytes of the database.
+    pub bytes: Option<u64>,
+    /// How long after its end a run is kept, in microseconds.
+    pub time: Option<i64>,
+}
+
+/// What is not kept any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many runs.
+    pub runs: u64,
+    /// How many bytes were given back to the file system.
+    pub bytes: u64,
 }
 
 /// Which runs are asked for.

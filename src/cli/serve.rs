@@ -26,7 +26,7 @@ use crate::programs::{OWNER, Report, Served};
 use crate::store::sqlite::{Options, Sqlite};
 use crate::store::{RECORD, Store, Swept};
 use crate::watch::Watched;
-use crate::{Error, http, programs, runs, schedule, worker};
+use crate::{Error, http, programs, retention, runs, schedule, worker};
 
 /// Serve the programs of a folder
 ///
@@ -116,6 +116,7 @@ async fn serve(dir: &Path, config: Config) -> Done {
     prepare(&app, &report);
     let working = tokio::spawn(worker::work(app.clone()));
     tokio::spawn(schedule::keep(app.clone()));
+    tokio::spawn(retention::keep(app.clone()));
     let reloading = tokio::spawn(reload(
         app.clone(),
         dir.to_owned(),

@@ -16,9 +16,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use self::writer::Writer;
 use super::{
-    Answers, Cancel, Claims, Detail, End, Error, Filter, Fire, Fired, Hold, Leave, LogPage, Made,
-    NewRun, NewSchedule, NewVersion, Node, NodeId, Reply, RunId, Scheduled, State, StepRecord,
-    Store, Summary, Swept, Version, VersionId,
+    Answers, Cancel, Claims, Detail, End, Error, Filter, Fire, Fired, Hold, Keep, Leave, LogPage,
+    Made, NewRun, NewSchedule, NewVersion, Node, NodeId, Pruned, Reply, RunId, Scheduled, State,
+    StepRecord, Store, Summary, Swept, Version, VersionId,
 };
 
 /// The oldest SQLite that is used: those before may damage a write-ahead log that is reset while it is
@@ -234,6 +234,15 @@ impl Store for Sqlite {
 
     fn fire(&self, fire: Fire) -> Reply<'_, Fired> {
         self.write(move |connection| sql::schedules::fire(connection, &fire))
+    }
+
+    fn prune(&self, keep: Keep, now: i64) -> Reply<'_, Pruned> {
+        Box::pin(async move {
+            let stale = self.read(move |connection| sql::prune::stale(connection, &keep, now));
+            let stale = stale.await?;
+            let pruned = self.write(move |connection| sql::prune::prune(connection, &stale, &keep));
+            pruned.await
+        })
     }
 
     fn queued(&self) -> Reply<'_, u64> {

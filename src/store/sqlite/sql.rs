@@ -2,6 +2,7 @@
 
 pub(super) mod history;
 pub(super) mod journal;
+pub(super) mod prune;
 pub(super) mod queue;
 pub(super) mod runs;
 pub(super) mod schedules;
