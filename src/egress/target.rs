@@ -9,6 +9,8 @@ use super::Refused;
 
 /// The longest name that the domain name system can hold, in bytes.
 const LONGEST_NAME: usize = 253;
+/// The longest part of a name between its dots, in bytes (RFC 1035, 2.3.4).
+const LONGEST_PART: usize = 63;
 
 /// A host and a port, the host as the URL standard reads it: `0x7f.1` is the address 127.0.0.1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +41,10 @@ impl Target {
                 let name = name.strip_suffix('.').unwrap_or(&name);
                 if name.is_empty() || name.len() > LONGEST_NAME {
                     return Err(wrong("a name has 1 to 253 characters".to_owned()));
+                }
+                let fits = |part: &str| (1..=LONGEST_PART).contains(&part.len());
+                if !name.split('.').all(fits) {
+                    return Err(wrong("a part of a name has 1 to 63 characters".to_owned()));
                 }
                 Host::Domain(name.to_owned())
             }

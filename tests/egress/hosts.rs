@@ -197,6 +197,10 @@ async fn a_url_that_is_none_is_told_so() {
         "a".repeat(253)
     );
     assert_eq!(failure(&[], format!("http://{long}/")).await, sentence);
+    for host in ["..", "a..", "a..b", ".a"] {
+        let sentence = format!("`{host}` is no host: a part of a name has 1 to 63 characters");
+        assert_eq!(failure(&[], format!("http://{host}/")).await, sentence);
+    }
     for port in [0, 25] {
         let sentence = format!("connections to port {port} are not allowed");
         assert_eq!(
