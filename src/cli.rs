@@ -1,12 +1,15 @@
 //! The command line: one subcommand, one file.
 
+mod backup;
 mod check;
 mod completions;
+mod data;
 mod doctor;
 mod key;
 mod logs;
 mod new;
 mod output;
+mod restore;
 mod run;
 mod runs;
 mod schedules;
@@ -50,6 +53,8 @@ enum Command {
     Runs(runs::Runs),
     Logs(logs::Logs),
     Schedules(schedules::Schedules),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Key(key::Key),
     Doctor(Box<doctor::Doctor>),
     Completions(completions::Completions),
@@ -95,6 +100,8 @@ pub fn run() -> ExitCode {
         Command::Runs(command) => command.run(),
         Command::Logs(command) => command.run(),
         Command::Schedules(command) => command.run(),
+        Command::Backup(command) => command.run(),
+        Command::Restore(command) => command.run(),
         Command::Key(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Completions(command) => command.run(),

@@ -101,6 +101,21 @@ impl Files {
         write_private(&self.key, format!("{key}\n").as_bytes())
     }
 
+    /// Takes over the key and the pepper of another folder, as far as it has them.
+    ///
+    /// # Errors
+    /// When one cannot be read or written.
+    pub fn copy(&self, from: &Files) -> Result<(), Error> {
+        for (theirs, ours) in [(&from.key, &self.key), (&from.pepper, &self.pepper)] {
+            match fs::read(theirs) {
+                Ok(bytes) => write_private(ours, &bytes)?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::new(format!("{}: {error}", theirs.display()))),
+            }
+        }
+        Ok(())
+    }
+
     fn pepper(&self) -> Result<[u8; 32], Error> {
         match fs::read(&self.pepper) {
             Ok(bytes) => bytes.try_into().map_err(|_| {

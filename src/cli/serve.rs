@@ -1,14 +1,11 @@
 //! `waystation serve`: the server.
 
 use std::fmt::Write;
-use std::fs::{File, Permissions};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use clap::Args;
 use sandbox::isolation::Isolation;
@@ -17,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
+use super::data::own;
 use super::output::{self, note};
 use super::{Done, STACK, WELL};
 use crate::app::App;
@@ -150,27 +148,6 @@ async fn serve(dir: &Path, config: Config) -> Done {
     drop(lock);
     Ok(WELL)
 }
-
-/// Makes the data folder ours alone: one server a folder.
-fn own(data: &Path) -> Result<File, Error> {
-    let failed = |error: std::io::Error| Error::new(format!("{}: {error}", data.display()));
-    std::fs::create_dir_all(data).map_err(failed)?;
-    std::fs::set_permissions(data, Permissions::from_mode(0o700)).map_err(failed)?;
-    let lock = File::create(data.join("lock")).map_err(failed)?;
-    let until = Instant::now() + ENDING;
-    while lock.try_lock().is_err() {
-        if Instant::now() > until {
-            let message = "is in use by another `waystation serve`";
-            return Err(Error::new(format!("{} {message}", data.display())));
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(lock)
-}
-
-/// How long a server that was killed may still hold the data folder: a process that it was starting at
-/// that moment lets go of it only a little later.
-const ENDING: Duration = Duration::from_secs(1);
 
 /// Settles which API key lets callers in, and gives it if it was made just now.
 async fn key(

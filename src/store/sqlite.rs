@@ -94,6 +94,29 @@ impl Sqlite {
         })
     }
 
+    /// Copies the database in a file to a new file, as it is at one moment; a server may be writing to it meanwhile. The copy has
+    /// been examined and is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When there is no such database, it is of a newer release or damaged, or there is no room.
+    pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+        let failed = |error: std::io::Error| Error::Failed(error.to_string());
+        let source = reader(from)?;
+        if migrations::known(&source)? == 0 {
+            return Err(Error::Failed("it is no record of Waystation".to_owned()));
+        }
+        let name = to.to_str();
+        let name =
+            name.ok_or_else(|| Error::Failed("the name of the copy is not UTF-8".to_owned()))?;
+        let file = std::fs::File::create_new(to).map_err(failed)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))
+            .map_err(failed)?;
+        // Not page by page: a copy of that kind begins again whenever somebody writes.
+        source.execute("VACUUM INTO ?1", [name])?;
+        sql::check(&reader(to)?)?;
+        file.sync_all().map_err(failed)
+    }
+
     fn with(connection: Connection, readers: Readers, options: Options) -> Result<Sqlite, Error> {
         prepare(&connection, options)?;
         migrations::apply(&connection)?;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod backup;
 mod programs;
 mod record;
 mod schedules;
@@ -27,6 +28,8 @@ Commands:
   runs         Show what has run, the newest first
   logs         Show the log of a run
   schedules    Show when the time triggers of programs are due next
+  backup       Copy the record and the keys to a new folder, while the server runs
+  restore      Make a data folder of what `waystation backup` copied
   key          Show the API key, or make a new one
   doctor       Show what this machine offers, above all how far code is kept apart
   completions  Write a completion script for a shell

@@ -27,14 +27,21 @@ pub(super) fn apply(connection: &Connection) -> Result<(), Error> {
 
 /// Says whether the database has today's format.
 pub(super) fn current(connection: &Connection) -> Result<(), Error> {
-    let (found, known) = (format(connection)?, STEPS.len() as i64);
-    match found {
-        found if found > known => Err(Error::Newer { found, known }),
-        found if found < known => {
+    match known(connection)? {
+        found if found < STEPS.len() as i64 => {
             let message = "it is of an older release; `waystation serve` brings it up to date";
             Err(Error::Failed(message.to_owned()))
         }
         _ => Ok(()),
+    }
+}
+
+/// The format of the database, which is one that this release knows; 0 where there is nothing in it.
+pub(super) fn known(connection: &Connection) -> Result<i64, Error> {
+    let (found, known) = (format(connection)?, STEPS.len() as i64);
+    match found > known {
+        true => Err(Error::Newer { found, known }),
+        false => Ok(found),
     }
 }
 
