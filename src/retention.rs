@@ -8,8 +8,9 @@ use crate::app::App;
 use crate::store::{Keep, Pruned};
 use crate::{Error, now};
 
-/// How often it is looked whether there is more than is kept.
+/// How often it is looked whether there is more than is kept, and how soon again after there was: the record grows on meanwhile.
 const LOOK: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(100);
 /// How long it is left at that where the record cannot be written.
 const PAUSE: Duration = Duration::from_secs(30);
 
@@ -21,11 +22,14 @@ pub async fn keep(app: Arc<App>) {
     while !app.draining.load(Ordering::Relaxed) {
         let pause = match prune(&app).await {
             Ok(pruned) => {
-                if pruned != Pruned::default() {
-                    let Pruned { runs, bytes } = pruned;
-                    tracing::debug!("{runs} runs were forgotten and {bytes} bytes given back");
+                let Pruned { runs, bytes } = pruned;
+                match pruned == Pruned::default() {
+                    true => LOOK,
+                    false => {
+                        tracing::debug!("{runs} runs were forgotten and {bytes} bytes given back");
+                        AGAIN
+                    }
                 }
-                LOOK
             }
             Err(error) => {
                 tracing::error!("what is not kept any more cannot be forgotten: {error}");

@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0003_journal.sql"),
     include_str!("../migrations/0004_schedules.sql"),
     include_str!("../migrations/0005_limits.sql"),
+    include_str!("../migrations/0006_history.sql"),
 ];
 
 /// Takes the database to today's format.

@@ -1,6 +1,6 @@
 //! What has run, and how it went.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::id;
 use crate::store::sqlite::state;
@@ -15,43 +15,68 @@ pub(in super::super) fn runs(
     connection: &Connection,
     filter: &Filter,
 ) -> Result<Vec<Summary>, Error> {
-    let unfinished = matches!(
-        filter.state,
-        Some(State::Queued | State::Running | State::Waiting)
-    );
-    // Of the unfinished ones there are few.
-    let (from, column) = match unfinished {
-        true => ("queue JOIN runs ON runs.number = queue.run", "queue.state"),
-        false => (
+    let Filter {
+        account,
+        program,
+        function,
+        trigger,
+        reason,
+        from,
+        to,
+        state,
+        before,
+        limit,
+    } = filter;
+    let unfinished = matches!(state, Some(State::Queued | State::Running | State::Waiting));
+    let not_succeeded = matches!(state, Some(State::Failed | State::Cancelled)) || reason.is_some();
+    // Said to the planner, which does not know of what there is little: `CROSS JOIN` goes through the queue first.
+    let (table, column) = match () {
+        () if unfinished => (
+            "queue CROSS JOIN runs ON runs.number = queue.run",
+            "queue.state",
+        ),
+        () if not_succeeded => (
+            "runs INDEXED BY runs_not_succeeded LEFT JOIN queue ON queue.run = runs.number",
+            "runs.outcome <> 'succeeded' AND runs.outcome",
+        ),
+        () if program.is_some() => (
+            "runs INDEXED BY runs_of_program LEFT JOIN queue ON queue.run = runs.number",
+            "runs.outcome",
+        ),
+        () => (
             "runs LEFT JOIN queue ON queue.run = runs.number",
             "runs.outcome",
         ),
     };
+    let before = before.map(|id| *id.0.as_bytes());
+    let state = state.map(State::name);
+    let reason_is = "runs.outcome <> 'succeeded' AND runs.reason =";
+    let state_is = format!("{column} =");
+    let asked: [(&str, Option<&dyn ToSql>); 9] = [
+        ("runs.account =", account.as_ref().map(|of| of as _)),
+        ("runs.program =", program.as_ref().map(|of| of as _)),
+        ("runs.function =", function.as_ref().map(|of| of as _)),
+        ("runs.trigger =", trigger.as_ref().map(|of| of as _)),
+        (reason_is, reason.as_ref().map(|of| of as _)),
+        (&state_is, state.as_ref().map(|of| of as _)),
+        ("runs.created_at >=", from.as_ref().map(|of| of as _)),
+        ("runs.created_at <", to.as_ref().map(|of| of as _)),
+        ("runs.id <", before.as_ref().map(|of| of as _)),
+    ];
+    let mut wanted = String::from("TRUE");
+    let mut values: Vec<&dyn ToSql> = Vec::new();
+    for (is, value) in asked {
+        if let Some(value) = value {
+            wanted.push_str(&format!(" AND {is} ?"));
+            values.push(value);
+        }
+    }
+    values.push(limit);
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {SUMMARY} FROM {from} JOIN versions ON versions.id = runs.version
-          WHERE (?1 IS NULL OR runs.program = ?1) AND (?2 IS NULL OR {column} = ?2) AND (?3 IS NULL OR runs.id < ?3)
-            AND (?5 IS NULL OR runs.account = ?5) AND (?6 IS NULL OR runs.function = ?6)
-            AND (?7 IS NULL OR runs.trigger = ?7) AND (?8 IS NULL OR runs.reason = ?8)
-            AND (?9 IS NULL OR runs.created_at >= ?9) AND (?10 IS NULL OR runs.created_at < ?10)
-          ORDER BY runs.id DESC LIMIT ?4"
+        "SELECT {SUMMARY} FROM {table} JOIN versions ON versions.id = runs.version
+          WHERE {wanted} ORDER BY runs.id DESC LIMIT ?"
     ))?;
-    let before = filter.before.map(|id| *id.0.as_bytes());
-    let state = filter.state.map(State::name);
-    let rows = statement.query_map(
-        params![
-            filter.program,
-            state,
-            before,
-            filter.limit,
-            filter.account,
-            filter.function,
-            filter.trigger,
-            filter.reason,
-            filter.from,
-            filter.to,
-        ],
-        |row| Ok(summary(row)),
-    )?;
+    let rows = statement.query_map(&*values, |row| Ok(summary(row)))?;
     rows.map(|row| row?).collect()
 }
 
