@@ -5,15 +5,18 @@ pub mod health;
 pub mod key;
 pub mod listen;
 pub mod parameters;
+pub mod timing;
 pub mod transport;
 pub mod v1;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{any, get};
+use tower::util::MapFuture;
 
 use self::listen::Limits;
 use crate::app::App;
@@ -29,6 +32,9 @@ pub fn routes(app: Arc<App>) -> Router {
         .fallback(async || legacy(StatusCode::NOT_FOUND, "There is nothing at this address."))
         .with_state(app)
         .layer(tower::layer::layer_fn(key::Keyless))
+        .layer(tower::layer::layer_fn(|inner| {
+            MapFuture::new(inner, timing::timed::<Infallible, _>)
+        }))
 }
 
 /// An answer of the 2019 API that is an error: `{"Error":"…"}`.

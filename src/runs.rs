@@ -54,6 +54,19 @@ pub struct Started {
     pub outcome: Option<Outcome>,
     /// Whether the run is of a call of the same name before this one.
     pub replayed: bool,
+    /// Where the time of a caller went who waited for a run that was at work here to its end.
+    pub took: Option<Took>,
+}
+
+/// Where the time of a call went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Took {
+    /// Until there was a place for the run.
+    pub wait: Duration,
+    /// Until it had ended.
+    pub run: Duration,
+    /// Until its outcome was in the record.
+    pub record: Duration,
 }
 
 /// Why a call starts no run.
@@ -221,6 +234,7 @@ async fn queue(app: &Arc<App>, mut run: Run) -> Result<Started, Refused> {
         run: run.id,
         outcome: None,
         replayed: false,
+        took: None,
     };
     // Where nobody is before it and there is a place, it begins without having been queued.
     if run.limit.is_none()
@@ -285,6 +299,7 @@ async fn taken(
         run,
         outcome,
         replayed: true,
+        took: None,
     })
 }
 
@@ -308,6 +323,7 @@ async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, 
     }
     let called = Instant::now();
     let slot = slot(app, limit).await?;
+    let waited = called.elapsed();
     let id = run.id;
     if run.key.is_some()
         && let Err(error) = begin(app, &mut run).await
@@ -324,18 +340,23 @@ async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, 
     };
     let outcome = async {
         match Lasting(Some(Box::pin(work))).await? {
-            Ran::Ended(outcome) => Ok(outcome),
-            Ran::Left => elsewhere(app, id, waiter).await,
+            Ran::Ended(outcome, (run, record)) => {
+                let wait = waited;
+                Ok((outcome, Some(Took { wait, run, record })))
+            }
+            Ran::Left => Ok((elsewhere(app, id, waiter).await?, None)),
         }
     };
-    let outcome = match tokio::time::timeout(limit, outcome).await {
-        Ok(outcome) => Some(outcome.map_err(|error| Refused::Failed(Some(id), error))?),
+    let ended = match tokio::time::timeout(limit, outcome).await {
+        Ok(ended) => Some(ended.map_err(|error| Refused::Failed(Some(id), error))?),
         Err(_) => None,
     };
+    let (outcome, took) = ended.unzip();
     Ok(Started {
         run: id,
         outcome,
         replayed: false,
+        took: took.flatten(),
     })
 }
 
@@ -460,8 +481,8 @@ pub async fn attended(app: Arc<App>, run: Run, slot: OwnedSemaphorePermit) {
 
 /// What became of a run that was at work here.
 pub enum Ran {
-    /// It ended so, and that is recorded.
-    Ended(Outcome),
+    /// It ended so, and that is recorded; each took so long.
+    Ended(Outcome, (Duration, Duration)),
     /// It was put aside, or somebody else goes on with it.
     Left,
 }
@@ -500,19 +521,22 @@ pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<
         &recorder,
         limits,
     )));
+    let begun = Instant::now();
     let outcome = match recorder.attend(work).await {
         Attended::Ended(outcome) => working.outcome(outcome),
         Attended::Left => return Ok(Ran::Left),
     };
+    let ran = begun.elapsed();
     if !recorder.finish(&outcome).await? {
         return Ok(Ran::Left);
     }
+    let recorded = begun.elapsed() - ran;
     app.waiters.tell(run.id);
     app.written.notify_waiters();
     if run.limited {
         app.wake.notify_one();
     }
-    Ok(Ran::Ended(outcome))
+    Ok(Ran::Ended(outcome, (ran, recorded)))
 }
 
 impl Run {

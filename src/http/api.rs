@@ -98,6 +98,9 @@ async fn called(app: &Arc<App>, request: Request) -> Response {
         }
     };
     let mut response = of_run(run, response);
+    if let Some(took) = started.took {
+        response.extensions_mut().insert(took);
+    }
     if started.replayed {
         let yes = HeaderValue::from_static("true");
         response.headers_mut().insert(REPLAYED, yes);

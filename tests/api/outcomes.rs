@@ -2,7 +2,7 @@
 
 use waystation::store::State;
 
-use super::support::TestApp;
+use super::support::{Answer, TestApp};
 use super::{ENDLESS, NO_END};
 
 /// Steps in a program whose `Main` has a webhook.
@@ -140,4 +140,39 @@ async fn a_caller_waits_no_longer_than_the_setting_and_the_run_goes_on() {
     assert_eq!(kept.summary.state, State::Running);
     app.cancel();
     assert_eq!(app.ended(run).await.summary.state, State::Cancelled);
+}
+
+#[tokio::test]
+async fn an_answer_says_where_its_time_went() {
+    let app = TestApp::new(&[(
+        "a.yaml",
+        "id: 1\nname: A\nfunctions: {Main: {triggers: [webhook], steps: []}}\n",
+    )])
+    .await;
+    let parts = |answer: &Answer| -> Vec<(String, f64)> {
+        let parts = answer.header("server-timing").split(", ");
+        let parts = parts.map(|part| part.split_once(";dur=").unwrap());
+        parts
+            .map(|(name, time)| (name.to_owned(), time.parse().unwrap()))
+            .collect()
+    };
+    let names = |parts: &[(String, f64)]| {
+        let names: Vec<_> = parts.iter().map(|(name, _)| &**name).collect();
+        names.join(" ")
+    };
+    let waited = parts(
+        app.api("program_id=1")
+            .await
+            .is(200, r#"{"Success":"Program finished.","Result":[]}"#),
+    );
+    assert_eq!(names(&waited), "wait run record total");
+    let sum: f64 = waited[..3].iter().map(|(_, time)| time).sum();
+    // Each is rounded to a thousandth.
+    assert!(sum <= waited[3].1 + 0.002, "{waited:?}");
+    for target in ["/api?program_id=1", "/livez", "/v1/runs", "/nothing"] {
+        let answer = app.request("GET", target).await;
+        assert_eq!(names(&parts(&answer)), "total", "{target}");
+    }
+    let started = app.api("program_id=1&run_async=true").await;
+    assert_eq!(names(&parts(&started)), "total");
 }

@@ -49,6 +49,9 @@ const INTRODUCTION: &str = "# HTTP
 `/api` takes `GET` and `POST`, with parameters in the query, in a form, or in a JSON body. Below is every case
 with the answer that the server gives. `KEY` stands for the API key, `…` for the id of a run. How calls are
 made is told in [Calling](../guide/calling.md).
+
+Every answer says in `server-timing` where its time went, in milliseconds: `total`, and for a run that was waited for `wait` until there
+was a place for it, `run` and `record` until its outcome was on the disk.
 ";
 
 /// The parameters of a call that does not end by itself.
@@ -202,7 +205,7 @@ impl Page {
             .await;
         let folder = tempfile::TempDir::new().unwrap();
         let options = Options {
-            max_bytes: Some(100_000),
+            max_bytes: Some(200_000),
         };
         let small = Sqlite::open(&folder.path().join("record"), options).unwrap();
         let full = TestApp::on(Arc::new(small), &PROGRAMS, &[]).await;
@@ -289,7 +292,7 @@ fn headers(answer: &Answer) -> Vec<(String, String)> {
     };
     let headers = answer.headers.iter().map(header);
     headers
-        .filter(|(name, _)| name != "content-length")
+        .filter(|(name, _)| name != "content-length" && name != "server-timing")
         .collect()
 }
 

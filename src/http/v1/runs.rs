@@ -85,6 +85,9 @@ async fn begin(
     let started = runs::start(app, call).await;
     let started = started.map_err(|refused| Problem::refused(program, refused))?;
     let mut response = answer(app, &started).await;
+    if let Some(took) = started.took {
+        response.extensions_mut().insert(took);
+    }
     let headers = response.headers_mut();
     if started.replayed {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
