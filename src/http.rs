@@ -4,13 +4,14 @@ pub mod api;
 pub mod health;
 pub mod key;
 pub mod listen;
+pub mod openapi;
 pub mod parameters;
 pub mod timing;
 pub mod transport;
 pub mod v1;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -26,6 +27,7 @@ use crate::config::Config;
 pub fn routes(app: Arc<App>) -> Router {
     Router::new()
         .route("/api", any(api::answer))
+        .route("/openapi.json", get(described))
         .nest("/v1", v1::routes())
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
@@ -37,17 +39,28 @@ pub fn routes(app: Arc<App>) -> Router {
         }))
 }
 
+/// The OpenAPI document of the server.
+async fn described() -> Response {
+    static DOCUMENT: LazyLock<String> =
+        LazyLock::new(|| serde_json::to_string(&document()).unwrap_or_default());
+    api::json(StatusCode::OK, DOCUMENT.clone())
+}
+
+/// Everything that the server answers, as an OpenAPI document.
+pub fn document() -> serde_json::Value {
+    let (api, health, v1) = (api::operations(), health::operations(), v1::operations());
+    let v1 = v1
+        .iter()
+        .map(|(operation, _)| (operation, openapi::PROBLEM));
+    let api = api.iter().map(|operation| (operation, api::ERROR));
+    let health = health.iter().map(|operation| (operation, health::ERROR));
+    openapi::document("Waystation", api.chain(v1).chain(health))
+}
+
 /// An answer of the 2019 API that is an error: `{"Error":"…"}`.
 pub fn legacy(status: StatusCode, sentence: &str) -> Response {
-    #[derive(serde::Serialize)]
-    struct Body<'a> {
-        #[serde(rename = "Error")]
-        error: &'a str,
-    }
-    api::json(
-        status,
-        serde_json::to_string(&Body { error: sentence }).unwrap_or_default(),
-    )
+    let body = api::Error { error: sentence };
+    api::json(status, serde_json::to_string(&body).unwrap_or_default())
 }
 
 /// What clients may hold open under these settings, and for how long.

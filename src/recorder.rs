@@ -22,7 +22,9 @@ pub use self::log::{MAX_LINE, MAX_LINES, MAX_LOG, stream_name};
 
 use self::clock::Clock;
 use self::journal::{Deed, Journal};
-use self::log::{Log, LogLine};
+pub use self::log::LogLine;
+
+use self::log::Log;
 use crate::app::App;
 use crate::packages::Environment;
 use crate::runs::{Run, Stop};

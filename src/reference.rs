@@ -13,6 +13,8 @@ use steps::KINDS;
 
 pub use self::schema::schema;
 
+use crate::http;
+
 /// The command that makes the pages again.
 pub const REFRESH: &str = "UPDATE=1 cargo test --test reference";
 
@@ -24,6 +26,7 @@ pub fn pages() -> Vec<(String, String)> {
         ("command-line.md".to_owned(), commands_page()),
         ("settings.md".to_owned(), settings_page()),
         ("program.schema.json".to_owned(), schema() + "\n"),
+        ("openapi.json".to_owned(), openapi() + "\n"),
     ];
     pages.extend(
         KINDS
@@ -31,6 +34,11 @@ pub fn pages() -> Vec<(String, String)> {
             .map(|kind| (format!("steps/{}.md", kind.name), kind_page(kind))),
     );
     pages
+}
+
+/// The OpenAPI document of the server.
+fn openapi() -> String {
+    serde_json::to_string_pretty(&http::document()).unwrap_or_default()
 }
 
 /// Every kind in a line, by group, for a terminal.

@@ -8,11 +8,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use engine::run::{Failure, Outcome, Reason};
 use engine::value::Value;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
+use serde_json::json as value;
 
 use super::key::Given;
 use super::legacy;
-use super::parameters::{self, Parameters, Wish, Wrong};
+use super::openapi::{Gives, Operation, Shape, Takes, of};
+use super::parameters::{self, MAX_NAME, MAX_VALUES, Parameters, Wish, Wrong};
 use super::transport::{Refusal, read_body};
 use crate::app::App;
 use crate::runs::{self, Call, Refused};
@@ -23,6 +26,99 @@ pub const RUN: HeaderName = HeaderName::from_static("waystation-run");
 
 /// The header that says that an answer is the one of a call before, of the same `Idempotency-Key`.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// What is wrong, in a sentence.
+#[derive(Serialize, JsonSchema)]
+pub struct Error<'a> {
+    /// The sentence.
+    #[serde(rename = "Error")]
+    pub error: &'a str,
+}
+
+/// That all is well.
+#[derive(Serialize, JsonSchema)]
+pub struct Success<'a> {
+    /// `Program finished.`, or `Program started.` for a caller who does not wait.
+    #[serde(rename = "Success")]
+    success: &'a str,
+    /// Pairs of a name and a value, for a caller who waited.
+    #[serde(rename = "Result", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "pairs")]
+    result: Option<&'a [(Arc<str>, Value)]>,
+}
+
+fn pairs(_: &mut SchemaGenerator) -> Schema {
+    let pair = value!({ "type": "array", "description": "A name and a value.", "minItems": 2, "maxItems": 2 });
+    json_schema!({ "type": "array", "items": pair })
+}
+
+/// What errors look like.
+pub const ERROR: (&str, Shape) = ("application/json", of::<Error>);
+
+/// What can be asked for.
+pub fn operations() -> Vec<Operation> {
+    let takes = |name, about, schema| Takes {
+        name,
+        place: "query",
+        about,
+        schema,
+        required: false,
+    };
+    let program = value!({ "type": "integer", "minimum": 1, "maximum": i64::MAX });
+    let truth = value!({ "enum": ["true", "false"] });
+    let values = value!({ "type": "array", "items": { "type": "string" }, "maxItems": MAX_VALUES });
+    let parameters = vec![
+        takes("program_id", "Which program.", program),
+        takes(
+            "function",
+            "Which function; not needed where only one has an active webhook.",
+            value!({ "type": "string", "maxLength": MAX_NAME }),
+        ),
+        takes(
+            "variables",
+            "The values, in the order of the variables.",
+            values,
+        ),
+        takes("run_async", "Whether the caller does not wait.", truth),
+    ];
+    // With a body it may stand there.
+    let mut of_get = parameters.clone();
+    of_get[0].required = true;
+    let one = |method, id, summary| Operation {
+        method,
+        path: "/api",
+        id,
+        summary,
+        takes: parameters.clone(),
+        body: None,
+        keyed: true,
+        gives: vec![Gives {
+            status: 200,
+            about: "The run has succeeded, or is in the record for a caller who does not wait.",
+            bodies: vec![("application/json", of::<Success>)],
+        }],
+        refuses: &[400, 404, 409, 422, 429, 500, 503, 504, 507],
+    };
+    let kinds: &[&str] = &["application/json", "application/x-www-form-urlencoded"];
+    vec![
+        Operation {
+            takes: of_get,
+            ..one("get", "call", "Run a program, as WayScript had it in 2019")
+        },
+        Operation {
+            body: Some((
+                kinds,
+                |_| value!({ "type": "object", "description": "Parameters, as in the query." }),
+            )),
+            refuses: &[400, 404, 408, 409, 413, 422, 429, 500, 503, 504, 507],
+            ..one(
+                "post",
+                "callWithBody",
+                "Run a program, with parameters in a body too",
+            )
+        },
+    ]
+}
 
 /// Answers a request to `/api`.
 pub async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -175,16 +271,9 @@ async fn take_body(
 fn ended(outcome: Outcome) -> Response {
     match outcome {
         Outcome::Succeeded(values) => {
-            #[derive(Serialize)]
-            struct Body<'a> {
-                #[serde(rename = "Success")]
-                success: &'a str,
-                #[serde(rename = "Result")]
-                result: &'a [(Arc<str>, Value)],
-            }
-            let body = Body {
+            let body = Success {
                 success: "Program finished.",
-                result: &values,
+                result: Some(&values),
             };
             json(
                 StatusCode::OK,

@@ -3,8 +3,10 @@
 mod body;
 mod list;
 mod log;
+mod operations;
 mod prefer;
 mod problem;
+mod programs;
 mod runs;
 mod schedules;
 mod view;
@@ -16,25 +18,21 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use serde::Serialize;
 
+pub use self::operations::operations;
 pub use self::problem::Problem;
 use super::key::Given;
 use crate::app::App;
 
 /// The routes below `/v1`.
 pub fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/programs/{program}/runs", post(runs::start))
-        .route("/schedules", get(schedules::list))
-        .route("/runs", get(list::runs))
-        .route("/runs/{run}", get(runs::one))
-        .route("/runs/{run}/outcome", get(runs::outcome))
-        .route("/runs/{run}/cancel", post(runs::cancel))
-        .route("/runs/{run}/rerun", post(runs::rerun))
-        .route("/runs/{run}/log", get(log::page))
-        .route("/runs/{run}/log.txt", get(log::text))
+    let routes = operations().into_iter();
+    let routes = routes.fold(Router::new(), |router, (operation, handler)| {
+        let below = operation.path.strip_prefix("/v1");
+        router.route(below.unwrap_or(operation.path), handler)
+    });
+    routes
         .fallback(async || Problem::not_found("address"))
         .method_not_allowed_fallback(async || {
             Problem::new(

@@ -1,6 +1,7 @@
 //! The log of a run.
 
 use engine::host::Stream;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The most lines a run's log keeps.
@@ -26,12 +27,17 @@ pub(super) struct Log {
 }
 
 /// A line of a log as it is kept.
-#[derive(Serialize)]
-pub(super) struct LogLine<'a> {
+#[derive(Serialize, JsonSchema)]
+pub struct LogLine<'a> {
+    /// When it came, in microseconds since 1970 (UTC).
     pub at: i64,
+    /// The function whose step wrote it.
     pub function: &'a str,
+    /// The number of the step in it.
     pub step: &'a str,
+    /// Where it was written to: `print`, `out`, `err` or `note`.
     pub stream: &'a str,
+    /// The line.
     pub text: &'a str,
 }
 

@@ -213,13 +213,10 @@ impl Plan {
     pub fn entry(&self, call: &Call) -> Result<Entry<'_>, Refusal> {
         let function = self.function(call)?;
         let mut variables: Vec<(Name, Value)> = Vec::new();
-        let declared = match &function.webhook {
-            Some(webhook) => {
-                variables.extend(function.inputs.iter().map(|p| (p.name.clone(), p.blank())));
-                &webhook.outputs
-            }
-            None => &function.inputs,
-        };
+        if function.webhook.is_some() {
+            variables.extend(function.inputs.iter().map(|p| (p.name.clone(), p.blank())));
+        }
+        let declared = function.declared();
         if call.values.len() > declared.len() {
             let (takes, given) = (declared.len(), call.values.len());
             return Err(Refusal::TooMany(function.name.to_string(), takes, given));
@@ -337,6 +334,14 @@ impl Function {
         let all = self.inputs.iter().chain(sent);
         all.map(|parameter| (parameter.name.clone(), parameter.blank()))
             .collect()
+    }
+
+    /// The variables that a caller may send, in order.
+    pub fn declared(&self) -> &[Parameter] {
+        match &self.webhook {
+            Some(webhook) => &webhook.outputs,
+            None => &self.inputs,
+        }
     }
 
     /// A value that a run of this function started with, as it was before it was written as JSON, where

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Cx, Limits};
@@ -39,7 +40,7 @@ pub enum Outcome {
 }
 
 /// A step that failed: what happened, why, and where.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct Failure {
     /// What happened.
     pub message: String,
@@ -57,7 +58,7 @@ pub struct Failure {
 }
 
 /// Why a run failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The step could not do its work.
@@ -103,7 +104,7 @@ impl Reason {
 }
 
 /// A step in a program.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct At {
     /// Its function.
     pub function: Arc<str>,

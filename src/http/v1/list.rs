@@ -6,6 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::view::Line;
@@ -14,11 +15,13 @@ use crate::app::App;
 use crate::store::Filter;
 
 /// How many runs a page has at most, and if nothing is said.
-const MOST: u32 = 200;
-const PAGE: u32 = 50;
+pub const MOST: u32 = 200;
+pub const PAGE: u32 = 50;
 
-#[derive(Serialize)]
-struct Page {
+/// Runs, the newest first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Runs")]
+pub struct Page {
     items: Vec<Line>,
     /// What to ask for the next page with, if there is one.
     next: Option<String>,

@@ -9,17 +9,22 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::runs::found;
 use super::{Account, Problem, json};
 use crate::app::App;
+use crate::recorder::LogLine;
 use crate::store::{LogPage, RunId};
 
-#[derive(Serialize)]
-struct Page<'a> {
+/// Some of a log.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Log")]
+pub struct Page<'a> {
     #[serde(borrow)]
+    #[schemars(with = "Vec<LogLine>")]
     lines: Vec<&'a RawValue>,
     /// Where the next page starts; nothing where the run has ended and this was the last.
     next: Option<i64>,

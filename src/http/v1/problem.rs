@@ -3,13 +3,14 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::run::{At, Failure, Reason};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::runs::Refused;
 use crate::store::RunId;
 
 /// A problem, as it is answered with.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Problem {
     /// What kind of problem it is, as a URN.
     #[serde(rename = "type")]

@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::run::Outcome;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::prefer::Prefer;
@@ -21,6 +22,21 @@ use crate::store::{Cancel, Detail, RunId};
 
 /// After how many seconds it is worth asking again for a run that has not ended.
 const AGAIN: HeaderValue = HeaderValue::from_static("1");
+
+/// A run that has not ended.
+#[derive(Serialize, JsonSchema)]
+pub struct Accepted {
+    id: RunId,
+}
+
+/// A run that has succeeded.
+#[derive(Serialize, JsonSchema)]
+pub struct Succeeded<'a> {
+    id: RunId,
+    /// What it gave, by name.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    result: &'a engine::value::Value,
+}
 
 /// Starts a run of a program.
 pub async fn start(
@@ -114,10 +130,6 @@ async fn answer(app: &App, started: &Started) -> Response {
 
 /// The answer where a run has not ended.
 fn accepted(run: RunId) -> Response {
-    #[derive(Serialize)]
-    struct Accepted {
-        id: RunId,
-    }
     let mut response = json(StatusCode::ACCEPTED, &Accepted { id: run });
     response.headers_mut().insert(header::RETRY_AFTER, AGAIN);
     of_run(run, response)
@@ -127,11 +139,6 @@ fn accepted(run: RunId) -> Response {
 async fn of_outcome(app: &App, run: RunId, outcome: &Outcome) -> Response {
     match outcome {
         Outcome::Succeeded(values) => {
-            #[derive(Serialize)]
-            struct Succeeded<'a> {
-                id: RunId,
-                result: &'a engine::value::Value,
-            }
             let result = values.iter().cloned().collect::<engine::value::Record>();
             let body = Succeeded {
                 id: run,
@@ -232,7 +239,7 @@ pub async fn found(app: &App, account: &Account, run: &str) -> Result<Detail, Pr
 }
 
 /// A whole number, 1 or greater.
-fn id(text: &str) -> Option<u64> {
+pub fn id(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|id| digits && *id > 0)
 }

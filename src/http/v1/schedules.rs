@@ -8,6 +8,7 @@ use axum::response::Response;
 use engine::plan::{Function, Timer};
 use engine::program::{Missed, Overlap};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::view::Program;
@@ -16,13 +17,16 @@ use crate::app::App;
 use crate::programs::Served;
 use crate::schedule;
 
-#[derive(Serialize)]
-struct Page {
+/// Time triggers.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Schedules")]
+pub struct Page {
     items: Vec<Row>,
 }
 
 /// A time trigger.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Schedule")]
 struct Row {
     program: Program,
     function: Arc<str>,

@@ -2,6 +2,7 @@
 
 use engine::run::Failure;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use crate::store::{Detail, RunId, State, Summary};
 
 /// A line about a run.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Line {
     id: RunId,
     program: Program,
@@ -17,15 +18,18 @@ pub struct Line {
     trigger: String,
     state: State,
     reason: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
+    #[schemars(extend("format" = "date-time"))]
     started_at: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     ended_at: Option<String>,
     /// How long it took, in milliseconds.
     ms: Option<f64>,
 }
 
 /// Which program.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Program {
     /// Its id.
     pub id: i64,
@@ -34,12 +38,14 @@ pub struct Program {
 }
 
 /// Everything about a run but its log.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Whole {
     #[serde(flatten)]
     line: Line,
     /// The version of the program, counted from 1.
     version: i64,
+    /// What it was started with, by name.
+    #[schemars(with = "Map<String, Json>")]
     variables: Box<RawValue>,
     /// What it gave, by name.
     result: Option<Map<String, Json>>,
