@@ -100,6 +100,12 @@ pub fn document<'a>(
     })
 }
 
+/// What is answered without a body, before it is looked at the address: the request cannot be read.
+const BARE: [(u16, &str); 2] = [
+    (414, "The address is longer than 65,534 bytes."),
+    (431, "The headers are too many or too large."),
+];
+
 fn described(
     operation: &Operation,
     (kind, error): (&'static str, Shape),
@@ -132,6 +138,9 @@ fn described(
             "content": { kind: { "schema": error(schemas) } },
         });
         answers.insert(status.to_string(), answer);
+    }
+    for (status, about) in BARE {
+        answers.insert(status.to_string(), json!({ "description": about }));
     }
     let mut described = json!({
         "operationId": operation.id,

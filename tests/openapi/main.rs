@@ -45,6 +45,10 @@ program_id = 1
 
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "403", "404", "409", "422"]
+
+# Requests that are too large are told so before they are read.
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "404", "405", "409", "413", "414", "415", "422", "431"]
 "#;
 
 /// The tool, and the release that is used.

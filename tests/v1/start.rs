@@ -27,6 +27,16 @@ async fn variables_can_be_named() {
 }
 
 #[tokio::test]
+async fn what_is_not_known_is_refused_even_where_it_is_nothing() {
+    let app = app().await;
+    let body = r#"{"variables": null, "function": null}"#;
+    assert_eq!(post(&app, "/v1/programs/1/runs", body).await.status, 200);
+    let answer = post(&app, "/v1/programs/1/runs", r#"{"variable": null}"#).await;
+    let detail = "There is no `variable`: a run is started with `function` and `variables`.";
+    assert_eq!(problem(&answer, 400, "bad_request")["detail"], detail);
+}
+
+#[tokio::test]
 async fn a_function_without_a_trigger_can_be_started() {
     let app = app().await;
     let body = r#"{"function": "Plain", "variables": ["go"]}"#;

@@ -56,7 +56,7 @@ fn start(text: &str) -> Result<Start, String> {
     let mut start = Start::default();
     for (name, value) in members.iter() {
         match (&**name, value) {
-            (_, Value::Nothing) => {}
+            ("function" | "variables", Value::Nothing) => {}
             ("function", Value::Text(function)) => start.function = Some(function.to_string()),
             ("function", _) => return Err("`function` must be a text.".to_owned()),
             ("variables", Value::List(values)) => start.values = values.to_vec(),
