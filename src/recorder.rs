@@ -4,14 +4,16 @@ mod clock;
 mod effects;
 mod journal;
 mod log;
+mod stored;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::date::Date;
-use engine::host::{Boxed, Code, Effect, Host, Line, Logger, Pause};
+use engine::host::{Boxed, Code, Effect, Host, Line, Logger, Pause, Wanted};
 use engine::run::{Failure, Outcome, Reason};
+use engine::storage::Shelf;
 use engine::value::{Record, Value};
 use sandbox::isolation::Isolation;
 use sha2::{Digest, Sha256};
@@ -25,6 +27,7 @@ use self::journal::{Deed, Journal};
 pub use self::log::LogLine;
 
 use self::log::Log;
+use self::stored::Kept;
 use crate::app::App;
 use crate::packages::Environment;
 use crate::runs::{Run, Stop};
@@ -67,6 +70,8 @@ struct Progress {
     again: u32,
     /// Whether something is being done outside of the run.
     at_work: bool,
+    /// What the run keeps for those after it, if it succeeds.
+    kept: Kept,
 }
 
 /// What came of a run that was at work.
@@ -103,6 +108,7 @@ impl<'a> Recorder<'a> {
                 known: run.loose,
                 again: 0,
                 at_work: false,
+                kept: Kept::default(),
             }),
             clock,
             slot: Mutex::new(Some(slot)),
@@ -227,35 +233,56 @@ impl<'a> Recorder<'a> {
             .map(Isolation::name)
     }
 
-    /// Records how the run ended. Says whether it was still ours to end.
+    /// Records how the run ended, with what it keeps for those after it, and gives that outcome; nothing where the run was
+    /// not ours to end any more. A run that would keep more than it may has failed.
     ///
     /// # Errors
     /// When the record cannot be written.
-    pub async fn finish(&self, outcome: &Outcome) -> Result<bool, Error> {
-        let end = ended(outcome, self.isolation());
-        let made = {
+    pub async fn finish(&self, outcome: Outcome) -> Result<Option<Outcome>, Error> {
+        let ended_at = now();
+        let (made, kept) = {
             let mut progress = self.progress();
-            let last = progress.journal.end(end.ended_at);
+            let last = progress.journal.end(ended_at);
             last.into_iter().for_each(|record| progress.add(record));
-            Arc::new(progress.take())
+            (Arc::new(progress.take()), progress.kept.take())
         };
+        let end = End {
+            stored: match &outcome {
+                Outcome::Succeeded(_) => kept,
+                Outcome::Failed(_) | Outcome::Cancelled(_) => Vec::new(),
+            },
+            ..ended(&outcome, self.isolation(), ended_at)
+        };
+        match self.end(made.clone(), end).await {
+            Ok(()) => Ok(Some(outcome)),
+            Err(store::Error::Lost) => Ok(None),
+            Err(error @ store::Error::Overfull) => {
+                let failure = Failure::new(error.to_string()).because(Reason::Limit);
+                let outcome = Outcome::Failed(failure);
+                let end = ended(&outcome, self.isolation(), ended_at);
+                self.end(made, end).await?;
+                Ok(Some(outcome))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes an outcome. Where that fails for now, it goes on trying to.
+    async fn end(&self, made: Arc<Made>, end: End) -> Result<(), store::Error> {
         let Some(hold) = *self.hold.lock().await else {
             let run = self.run.header(Some(self.started_at));
-            self.app.store.record(run, made, end).await?;
-            return Ok(true);
+            return self.app.store.record(run, made, end).await;
         };
         let how = Leave::Ended(end);
         fault::at("finish.before_commit");
         let left = self.app.store.leave(hold, made.clone(), how.clone()).await;
         fault::at("finish.after_commit");
-        match left {
-            Ok(()) => Ok(true),
-            Err(store::Error::Lost) => Ok(false),
-            Err(error) => {
-                tokio::spawn(persist(self.app.store.clone(), hold, made, how));
-                Err(error.into())
-            }
+        if let Err(error) = &left
+            && !matches!(error, store::Error::Lost | store::Error::Overfull)
+        {
+            tokio::spawn(persist(self.app.store.clone(), hold, made, how));
         }
+        left
     }
 
     /// What code imports, where it names packages; it is installed if need be.
@@ -398,6 +425,14 @@ impl Host for Recorder<'_> {
         Box::pin(async move { self.wait(&pause).await })
     }
 
+    fn left<'e>(&'e self, wanted: Wanted<'e>) -> Boxed<'e, Result<Option<Value>, Failure>> {
+        Box::pin(async move { self.left_before(&wanted).await })
+    }
+
+    fn keep(&self, shelf: Shelf, key: &str, value: Option<&Value>) {
+        self.progress().kept.set(shelf, key, value);
+    }
+
     fn now(&self) -> Date {
         Date::Moment(self.progress().journal.now())
     }
@@ -449,7 +484,7 @@ pub async fn persist(store: Arc<dyn Store>, hold: Hold, made: Arc<Made>, how: Le
             Ok(()) => {
                 return tracing::info!(run = %hold.run, "what became of a run is recorded now");
             }
-            Err(store::Error::Closed | store::Error::Lost) => return,
+            Err(store::Error::Closed | store::Error::Lost | store::Error::Overfull) => return,
             Err(_) => {}
         }
     }
@@ -459,7 +494,7 @@ pub async fn persist(store: Arc<dyn Store>, hold: Hold, made: Arc<Made>, how: Le
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// An outcome as the store keeps it.
-fn ended(outcome: &Outcome, isolation: Option<&'static str>) -> End {
+fn ended(outcome: &Outcome, isolation: Option<&'static str>, ended_at: i64) -> End {
     let (state, failure) = match outcome {
         Outcome::Succeeded(_) => (State::Succeeded, None),
         Outcome::Failed(failure) => (State::Failed, Some(failure)),
@@ -474,6 +509,7 @@ fn ended(outcome: &Outcome, isolation: Option<&'static str>) -> End {
         reason: failure.map(|failure| failure.reason.name().to_owned()),
         answer: answer.unwrap_or_default(),
         isolation,
-        ended_at: now(),
+        stored: Vec::new(),
+        ended_at,
     }
 }

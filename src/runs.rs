@@ -527,9 +527,9 @@ pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<
         Attended::Left => return Ok(Ran::Left),
     };
     let ran = begun.elapsed();
-    if !recorder.finish(&outcome).await? {
+    let Some(outcome) = recorder.finish(outcome).await? else {
         return Ok(Ran::Left);
-    }
+    };
     let recorded = begun.elapsed() - ran;
     app.waiters.tell(run.id);
     app.written.notify_waiters();

@@ -81,6 +81,9 @@ pub trait Store: Send + Sync + 'static {
     /// The log of a run from a place on.
     fn log(&self, id: RunId, from: i64) -> Reply<'_, LogPage>;
 
+    /// A value that runs of a program keep, JSON.
+    fn stored(&self, place: Place) -> Reply<'_, Option<String>>;
+
     /// Makes a key's hash the account's only one.
     fn set_key(&self, account: i64, hash: [u8; 32]) -> Reply<'_, ()>;
 
@@ -390,9 +393,40 @@ pub struct End {
     pub answer: String,
     /// How far its code was kept apart, if it ran any.
     pub isolation: Option<&'static str>,
+    /// What it keeps for the runs of its program after it.
+    pub stored: Vec<Stored>,
     /// When it ended.
     pub ended_at: i64,
 }
+
+/// A value that a run keeps, or forgets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Among which it is.
+    pub shelf: &'static str,
+    /// Its key.
+    pub key: String,
+    /// The value, JSON; nothing where it is forgotten.
+    pub value: Option<String>,
+}
+
+/// Where a value is that runs keep.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Whose program it is of.
+    pub account: i64,
+    /// The program's id.
+    pub program: i64,
+    /// Among which it is.
+    pub shelf: &'static str,
+    /// Its key.
+    pub key: String,
+}
+
+/// The most values that the runs of a program keep.
+pub const MAX_STORED: i64 = 10_000;
+/// The most bytes of them together, with their keys.
+pub const MAX_STORED_BYTES: i64 = 64 << 20;
 
 /// Runs that were taken.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -654,6 +688,12 @@ pub enum Error {
         /// Whether the same was called for.
         same: bool,
     },
+    /// The runs of the program would keep more than they may.
+    #[error(
+        "the program's storage would hold more than {MAX_STORED} values or {} MiB",
+        MAX_STORED_BYTES >> 20
+    )]
+    Overfull,
     /// What is asked does not fit what is there.
     #[error("{0}")]
     Conflict(String),

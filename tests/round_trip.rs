@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::date::Date;
-use engine::host::{Asked, Boxed, Code, Effect, Host, Language, Line, Logger, Pause};
+use engine::host::{Asked, Boxed, Code, Effect, Host, Language, Line, Logger, Pause, Wanted};
 use engine::run::Failure;
+use engine::storage::Shelf;
 use engine::value::{Record, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -189,6 +190,12 @@ impl Host for Log {
         unreachable!()
     }
     fn sleep<'a>(&'a self, _: Pause<'a>) -> Boxed<'a, Result<(), Failure>> {
+        unreachable!()
+    }
+    fn left<'a>(&'a self, _: Wanted<'a>) -> Boxed<'a, Result<Option<Value>, Failure>> {
+        unreachable!()
+    }
+    fn keep(&self, _: Shelf, _: &str, _: Option<&Value>) {
         unreachable!()
     }
     fn now(&self) -> Date {

@@ -41,7 +41,7 @@ impl Recorder<'_> {
     }
 
     /// What the journal has of what the run is about to do, if the run has been there before.
-    async fn past(&self, deed: &Deed<'_>) -> Result<Option<StepRecord>, Failure> {
+    pub(super) async fn past(&self, deed: &Deed<'_>) -> Result<Option<StepRecord>, Failure> {
         let record = self.progress().journal.next(deed)?;
         if record.is_some() {
             let read = self.read_on().await;
@@ -52,8 +52,16 @@ impl Recorder<'_> {
         Ok(record)
     }
 
-    /// Adds a record of what has come to its end.
+    /// Adds a record of what has come to its end, which is to be written soon.
     fn add(&self, record: StepRecord, result: &Result<Value, Failure>) {
+        self.note(record, result);
+        if self.run.resumes {
+            self.news.notify_one();
+        }
+    }
+
+    /// Adds a record of what has come to its end.
+    pub(super) fn note(&self, record: StepRecord, result: &Result<Value, Failure>) {
         let (status, output) = journal::kept(result);
         let mut progress = self.progress();
         let clock = self.clock.elapsed().as_micros() as i64;
@@ -67,10 +75,6 @@ impl Recorder<'_> {
             });
         }
         progress.at_work = false;
-        drop(progress);
-        if self.run.resumes {
-            self.news.notify_one();
-        }
     }
 
     /// Does what is new, and has it recorded.
@@ -150,7 +154,7 @@ impl Recorder<'_> {
     }
 
     /// Makes sure that one more record can be kept.
-    fn room(&self) -> Result<(), Failure> {
+    pub(super) fn room(&self) -> Result<(), Failure> {
         if !self.run.resumes || !self.progress().journal.is_full() {
             return Ok(());
         }

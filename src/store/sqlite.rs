@@ -17,8 +17,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use self::writer::Writer;
 use super::{
     Answers, Cancel, Claims, Detail, End, Error, Filter, Fire, Fired, Hold, Keep, Leave, LogPage,
-    Made, NewRun, NewSchedule, NewVersion, Node, NodeId, Pruned, Reply, RunId, Scheduled, State,
-    StepRecord, Store, Summary, Swept, Version, VersionId,
+    Made, NewRun, NewSchedule, NewVersion, Node, NodeId, Place, Pruned, Reply, RunId, Scheduled,
+    State, StepRecord, Store, Summary, Swept, Version, VersionId,
 };
 
 /// The oldest SQLite that is used: those before may damage a write-ahead log that is reset while it is
@@ -282,6 +282,10 @@ impl Store for Sqlite {
 
     fn log(&self, id: RunId, from: i64) -> Reply<'_, LogPage> {
         self.read(move |connection| sql::history::log(connection, id, from))
+    }
+
+    fn stored(&self, place: Place) -> Reply<'_, Option<String>> {
+        self.read(move |connection| sql::storage::get(connection, &place))
     }
 
     fn set_key(&self, account: i64, hash: [u8; 32]) -> Reply<'_, ()> {

@@ -11,5 +11,6 @@ mod lost;
 mod pauses;
 mod resume;
 mod retry;
+mod stored;
 mod times;
 mod world;

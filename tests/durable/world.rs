@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tokio::runtime::Runtime;
 use waystation::store::sqlite::Sqlite;
-use waystation::store::{Detail, RECORD, RunId, State, Store};
+use waystation::store::{Detail, Filter, RECORD, RunId, State, Store};
 
 use crate::support::outside::{Called, Outside};
 use crate::support::{KEY, TestCommand, TestServer, rest, write};
@@ -85,6 +85,12 @@ impl World {
         server.child.wait().unwrap();
     }
 
+    /// Waits until the server has died of the fault in it.
+    pub fn died(&mut self) {
+        let mut server = self.server.take().unwrap();
+        server.child.wait().unwrap();
+    }
+
     /// Kills the server and starts it again.
     pub fn restart(&mut self) {
         self.kill();
@@ -142,6 +148,17 @@ impl World {
 
     pub fn store(&self) -> Sqlite {
         Sqlite::read_only(&self.database()).unwrap()
+    }
+
+    /// The one run that there is.
+    pub fn first(&self) -> RunId {
+        let all = Filter {
+            limit: 2,
+            ..Filter::default()
+        };
+        let runs = self.runtime.block_on(self.store().runs(all)).unwrap();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        runs[0].id
     }
 
     /// Everything about a run.

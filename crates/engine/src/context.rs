@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use crate::date::Date;
 use crate::field::{Block, FromValue, Input, Output};
-use crate::host::{Asked, Code, Effect, Host, Language, Logger, Pause, Stream};
+use crate::host::{Asked, Code, Effect, Host, Language, Logger, Pause, Stream, Wanted};
 use crate::path::Path;
 use crate::plan::{Function, Plan, Planned};
 use crate::retry::{Keep, OnError, OnLost, Retry, Then};
 use crate::run::{Failure, Flow, Reason, Values};
+use crate::storage::{self, Shelf, Storage};
 use crate::value::{Record, Value};
 use crate::variables::{Name, Variables};
 
@@ -60,6 +61,7 @@ pub struct Cx<'r> {
     calls: u32,
     nesting: u32,
     shown: Vec<Option<(u64, Value)>>,
+    storage: Storage,
 }
 
 /// When the run must have come to an end, and when the step, if it has a `timeout`: times since the run began.
@@ -100,6 +102,7 @@ impl<'r> Cx<'r> {
             calls: 0,
             nesting: 0,
             shown: vec![None; plan.shows.len()],
+            storage: Storage::default(),
         }
     }
 
@@ -269,6 +272,58 @@ impl<'r> Cx<'r> {
         };
         let slept = self.host.sleep(pause).await;
         slept.map_err(|failure| self.timed(failure))
+    }
+
+    /// A value as the runs of the program before left it.
+    ///
+    /// # Errors
+    /// That there can be no such key, or that it cannot be read.
+    pub async fn left(&mut self, shelf: Shelf, key: &Arc<str>) -> Result<Option<Value>, Failure> {
+        storage::check_key(key)?;
+        if let Some(known) = self.storage.left(shelf, key) {
+            return Ok(known);
+        }
+        let wanted = Wanted {
+            kind: self.step.map_or("", |step| step.kind.name),
+            step: self.key(),
+            shelf,
+            key,
+        };
+        let left = self.host.left(wanted).await?;
+        self.storage.found(shelf, key.clone(), left.clone());
+        Ok(left)
+    }
+
+    /// A value as this run has set it, or else as those before left it.
+    ///
+    /// # Errors
+    /// As [`Cx::left`].
+    pub async fn stored(&mut self, shelf: Shelf, key: &Arc<str>) -> Result<Option<Value>, Failure> {
+        match self.storage.set_to(shelf, key) {
+            Some(set) => Ok(set),
+            None => self.left(shelf, key).await,
+        }
+    }
+
+    /// Sets a value that the runs after this one find, once it has succeeded. Nothing forgets it.
+    ///
+    /// # Errors
+    /// That there can be no such key, or a limit.
+    pub fn store(
+        &mut self,
+        shelf: Shelf,
+        key: Arc<str>,
+        value: Option<Value>,
+    ) -> Result<(), Failure> {
+        storage::check_key(&key)?;
+        self.storage.set(shelf, key.clone(), value.clone())?;
+        self.host.keep(shelf, &key, value.as_ref());
+        Ok(())
+    }
+
+    /// The name of the function that the run is in.
+    pub fn function_name(&self) -> &'r str {
+        &self.function.name
     }
 
     /// The key of the step that the run is at.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::date::Date;
 use crate::retry::OnLost;
 use crate::run::Failure;
+use crate::storage::Shelf;
 use crate::value::{Record, Value};
 
 /// A future that does not say what it is.
@@ -37,6 +38,13 @@ pub trait Host: Send + Sync {
     /// A failure for the reason `Timeout`, without a message, when the deadline comes before the time has passed;
     /// that the run is to stop.
     fn sleep<'a>(&'a self, pause: Pause<'a>) -> Boxed<'a, Result<(), Failure>>;
+
+    /// A value as the runs of the program before left it; the same when the run is gone through again.
+    fn left<'a>(&'a self, wanted: Wanted<'a>) -> Boxed<'a, Result<Option<Value>, Failure>>;
+
+    /// Keeps a value for the runs of the program after this one, or nothing under its key any more, once this one has
+    /// succeeded.
+    fn keep(&self, shelf: Shelf, key: &str, value: Option<&Value>);
 
     /// The time now.
     fn now(&self) -> Date;
@@ -103,6 +111,19 @@ pub struct Pause<'a> {
     pub time: Duration,
     /// The time since the run began at which it is to be over.
     pub deadline: Duration,
+}
+
+/// A value that runs before may have kept.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// The kind of the step that asks.
+    pub kind: &'static str,
+    /// The key of the step; see [`Effect::key`].
+    pub step: String,
+    /// Where it is kept.
+    pub shelf: Shelf,
+    /// Its key.
+    pub key: &'a str,
 }
 
 /// Code of another language, and what it starts with.

@@ -24,6 +24,7 @@ pub mod retry;
 pub mod run;
 pub mod schedule;
 mod scope;
+pub mod storage;
 pub mod template;
 pub mod types;
 pub mod value;

@@ -6,6 +6,7 @@ pub mod break_;
 pub mod calculator;
 pub mod call;
 pub mod cast;
+pub mod changed;
 pub mod code;
 pub mod continue_;
 pub mod date;
@@ -19,13 +20,14 @@ pub mod return_;
 pub mod set;
 pub mod shell;
 pub mod sleep;
+pub mod storage;
 pub mod text;
 pub mod while_;
 
 use engine::kind::Kind;
 
 /// Every kind of step, in the order the reference shows them.
-pub static KINDS: [Kind; 19] = [
+pub static KINDS: [Kind; 21] = [
     // Logic
     Kind::of::<set::Set>(),
     Kind::of::<print::Print>(),
@@ -38,6 +40,8 @@ pub static KINDS: [Kind; 19] = [
     Kind::of::<return_::Return>(),
     Kind::of::<assert::Assert>(),
     Kind::of::<sleep::Sleep>(),
+    Kind::of::<storage::Storage>(),
+    Kind::of::<changed::Changed>(),
     // Values
     Kind::of::<list::List>(),
     Kind::of::<text::Text>(),

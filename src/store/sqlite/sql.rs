@@ -6,6 +6,7 @@ pub(super) mod prune;
 pub(super) mod queue;
 pub(super) mod runs;
 pub(super) mod schedules;
+pub(super) mod storage;
 pub(super) mod sweep;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use engine::context::Limits;
 use engine::date::Date;
-use engine::host::{Boxed, Code, Effect, Host, Line, Pause};
+use engine::host::{Boxed, Code, Effect, Host, Line, Pause, Wanted};
 use engine::plan::{Call, Plan};
 use engine::problem::Source;
 use engine::run::{Failure, Outcome, Values};
+use engine::storage::Shelf;
 use engine::value::{Record, Value};
 use steps::KINDS;
 
@@ -49,6 +50,12 @@ impl Host for Still {
     fn sleep<'a>(&'a self, _: Pause<'a>) -> Boxed<'a, Result<(), Failure>> {
         Box::pin(async { Ok(()) })
     }
+
+    fn left<'a>(&'a self, _: Wanted<'a>) -> Boxed<'a, Result<Option<Value>, Failure>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn keep(&self, _: Shelf, _: &str, _: Option<&Value>) {}
 
     fn now(&self) -> Date {
         NOW.parse().unwrap()

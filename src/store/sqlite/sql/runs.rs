@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{id, journal, whole};
+use super::{id, journal, storage, whole};
 use crate::store::{End, Error, Hold, KEY_KEPT, Key, Leave, Limit, Made, NewRun, Node, NodeId};
 
 pub(in super::super) fn enter(connection: &Connection, node: &Node) -> Result<(), Error> {
@@ -132,12 +132,13 @@ pub(in super::super) fn record(
     made: &Made,
     end: &End,
 ) -> Result<(), Error> {
-    if made.records.is_empty() {
+    if made.records.is_empty() && end.stored.is_empty() {
         return insert(connection, run, Some((made, end))).map(drop);
     }
     whole(connection, |connection| {
         let number = insert(connection, run, Some((made, end)))?;
-        journal::insert(connection, number, 1, &made.records)
+        journal::insert(connection, number, 1, &made.records)?;
+        storage::put(connection, (run.account, run.program), &end.stored)
     })
 }
 
@@ -278,5 +279,11 @@ pub(super) fn finish(
     connection
         .prepare_cached("DELETE FROM queue WHERE run = ?1")?
         .execute([run])?;
-    Ok(())
+    if end.stored.is_empty() {
+        return Ok(());
+    }
+    let program = connection
+        .prepare_cached("SELECT account, program FROM runs WHERE number = ?1")?
+        .query_row([run], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    storage::put(connection, program, &end.stored)
 }
