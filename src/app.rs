@@ -36,6 +36,8 @@ pub struct App {
     pub egress: Arc<Egress>,
     /// Places for runs at work.
     pub slots: Arc<Semaphore>,
+    /// Turns at going through runs again, to show their steps.
+    pub replays: Semaphore,
     /// How many calls wait for a place.
     pub waiting: AtomicUsize,
     /// How many runs wait in the store to begin.
@@ -74,6 +76,7 @@ impl App {
             slots: Arc::new(Semaphore::new(
                 config.max_running.clamp(1, Semaphore::MAX_PERMITS),
             )),
+            replays: Semaphore::new(2),
             packages: Packages::new(
                 Tools::of(&config, codes.clone()),
                 config.data.join("packages"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::error::ContextKind;
 use clap::{Arg, Args, Command};
+use engine::context::Limits;
 use sandbox::isolation::{Isolation, Network};
 
 use crate::egress::Rules;
@@ -266,6 +267,18 @@ pub struct Config {
         value_name = "LEVEL"
     )]
     pub log: String,
+}
+
+impl Config {
+    /// How much a run may do.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            time: self.run_time,
+            steps: self.max_steps,
+            passes: self.max_passes,
+            calls: self.max_calls,
+        }
+    }
 }
 
 /// A number of bytes, or no limit.

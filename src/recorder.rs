@@ -4,6 +4,7 @@ mod clock;
 mod effects;
 mod journal;
 mod log;
+pub mod replay;
 mod stored;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -72,6 +73,8 @@ struct Progress {
     at_work: bool,
     /// What the run keeps for those after it, if it succeeds.
     kept: Kept,
+    /// How many steps it took, once it has ended.
+    steps: Option<i64>,
 }
 
 /// What came of a run that was at work.
@@ -109,6 +112,7 @@ impl<'a> Recorder<'a> {
                 again: 0,
                 at_work: false,
                 kept: Kept::default(),
+                steps: None,
             }),
             clock,
             slot: Mutex::new(Some(slot)),
@@ -240,17 +244,22 @@ impl<'a> Recorder<'a> {
     /// When the record cannot be written.
     pub async fn finish(&self, outcome: Outcome) -> Result<Option<Outcome>, Error> {
         let ended_at = now();
-        let (made, kept) = {
+        let (made, kept, steps) = {
             let mut progress = self.progress();
             let last = progress.journal.end(ended_at);
             last.into_iter().for_each(|record| progress.add(record));
-            (Arc::new(progress.take()), progress.kept.take())
+            (
+                Arc::new(progress.take()),
+                progress.kept.take(),
+                progress.steps,
+            )
         };
         let end = End {
             stored: match &outcome {
                 Outcome::Succeeded(_) => kept,
                 Outcome::Failed(_) | Outcome::Cancelled(_) => Vec::new(),
             },
+            steps,
             ..ended(&outcome, self.isolation(), ended_at)
         };
         match self.end(made.clone(), end).await {
@@ -259,7 +268,10 @@ impl<'a> Recorder<'a> {
             Err(error @ store::Error::Overfull) => {
                 let failure = Failure::new(error.to_string()).because(Reason::Limit);
                 let outcome = Outcome::Failed(failure);
-                let end = ended(&outcome, self.isolation(), ended_at);
+                let end = End {
+                    steps,
+                    ..ended(&outcome, self.isolation(), ended_at)
+                };
                 self.end(made, end).await?;
                 Ok(Some(outcome))
             }
@@ -452,6 +464,10 @@ impl Host for Recorder<'_> {
             stop => stop != Stop::Server as u8 || !self.run.resumes,
         }
     }
+
+    fn took(&self, steps: u64) {
+        self.progress().steps = i64::try_from(steps).ok();
+    }
 }
 
 /// A hash of what something depends on.
@@ -509,6 +525,7 @@ fn ended(outcome: &Outcome, isolation: Option<&'static str>, ended_at: i64) -> E
         reason: failure.map(|failure| failure.reason.name().to_owned()),
         answer: answer.unwrap_or_default(),
         isolation,
+        steps: None,
         stored: Vec::new(),
         ended_at,
     }

@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use engine::context::Limits;
 use engine::plan::{self, Entry, Function, Refusal};
 use engine::program::OnNodeLoss;
 use engine::run::{Failure, Outcome};
@@ -443,18 +442,12 @@ impl Drop for Waiting<'_> {
 pub async fn claimed(app: &App, claimed: Claimed) -> Result<Run, Error> {
     let version: VersionId = claimed.version;
     let program = app.programs.version(&*app.store, version).await?;
-    let inputs = engine::json::record(&claimed.inputs).map_err(Error::new)?;
     let function = program.plan.functions.get(claimed.function.as_str());
     let function = function.ok_or_else(|| Error::new("a run's function is not in its program"))?;
-    let variables = inputs.iter().map(|(name, value)| {
-        let name = Name::new(name.clone());
-        let value = function.restored(&name, value.clone());
-        (name, value)
-    });
     Ok(Run {
         id: claimed.hold.run,
         function: function.name.clone(),
-        variables: variables.collect(),
+        variables: inputs(function, &claimed.inputs)?,
         program,
         trigger: claimed.trigger.into(),
         seed: claimed.seed,
@@ -469,6 +462,20 @@ pub async fn claimed(app: &App, claimed: Claimed) -> Result<Run, Error> {
         cancelled: claimed.cancelled,
         limited: claimed.limited,
     })
+}
+
+/// The variables that a function was started with, as the record has them.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn inputs(function: &Function, recorded: &str) -> Result<Vec<(Name, Value)>, Error> {
+    let recorded = engine::json::record(recorded).map_err(Error::new)?;
+    let inputs = recorded.iter().map(|(name, value)| {
+        let name = Name::new(name.clone());
+        let value = function.restored(&name, value.clone());
+        (name, value)
+    });
+    Ok(inputs.collect())
 }
 
 /// Runs a run that nobody here waits for.
@@ -509,12 +516,7 @@ pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<
         function,
         variables: run.variables.clone(),
     };
-    let limits = Limits {
-        time: app.config.run_time,
-        steps: app.config.max_steps,
-        passes: app.config.max_passes,
-        calls: app.config.max_calls,
-    };
+    let limits = app.config.limits();
     let work = Guarded(Box::pin(engine::run::run(
         &run.program.plan,
         entry,

@@ -393,6 +393,8 @@ pub struct End {
     pub answer: String,
     /// How far its code was kept apart, if it ran any.
     pub isolation: Option<&'static str>,
+    /// How many steps it took, if that is known.
+    pub steps: Option<i64>,
     /// What it keeps for the runs of its program after it.
     pub stored: Vec<Stored>,
     /// When it ended.
@@ -644,6 +646,12 @@ pub struct Detail {
     pub account: i64,
     /// Which version of the program it ran, counted from 1.
     pub version: i64,
+    /// That version in the store.
+    pub version_id: VersionId,
+    /// What its random numbers come from.
+    pub seed: i64,
+    /// How many steps it took, once it has ended and if that is known.
+    pub steps: Option<i64>,
     /// The variables it started with, a JSON object.
     pub inputs: String,
     /// The result or the failure, JSON.

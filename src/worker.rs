@@ -118,6 +118,7 @@ async fn close(app: &App, hold: Hold, error: &Error) {
         reason: Some(failure.reason.name().to_owned()),
         answer: serde_json::to_string(&failure).unwrap_or_default(),
         isolation: None,
+        steps: None,
         stored: Vec::new(),
         ended_at: now(),
     };

@@ -82,6 +82,7 @@ fn end(state: State) -> End {
         reason: (state != State::Succeeded).then(|| "error".to_owned()),
         answer: "[]".to_owned(),
         isolation: None,
+        steps: None,
         stored: Vec::new(),
         ended_at: 30,
     }
@@ -742,7 +743,7 @@ async fn a_database_of_a_newer_release_is_refused() {
         .to_string();
     assert_eq!(
         refused,
-        "the database is of a newer release of Waystation (its format is 99, this release knows 7)"
+        "the database is of a newer release of Waystation (its format is 99, this release knows 8)"
     );
     assert!(Sqlite::read_only(&path).is_err());
 }

@@ -2,21 +2,32 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use engine::context::Limits;
+use engine::value;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::output::{self, note};
 use super::{Data, Done, WELL, record, runtime};
 use crate::Error;
+use crate::programs::Programs;
+use crate::recorder::replay::{self, Moment, Progress, Record, Step, Steps};
 use crate::store::{Detail, Filter, RunId, State, Summary};
 
 /// Show what has run, the newest first
 ///
-/// With the id of a run, everything about that one: what it was given, how it ended and where.
+/// With the id of a run, everything about that one: what it was given, how it ended and where; with `--steps` or
+/// `--at`, what it did.
 #[derive(Args)]
 pub struct Runs {
     /// A run's id
     run: Option<RunId>,
+    /// Show the steps of the run, from one on
+    #[arg(long, value_name = "FROM", num_args = 0..=1, require_equals = true, default_missing_value = "1", requires = "run")]
+    steps: Option<u64>,
+    /// Show all variables of the run before and after this step
+    #[arg(long, value_name = "STEP", requires = "run", conflicts_with = "steps")]
+    at: Option<u64>,
     /// Only runs of this program
     #[arg(long, value_name = "ID")]
     program: Option<i64>,
@@ -47,6 +58,20 @@ impl Runs {
         if let Some(id) = self.run {
             let run = runtime.block_on(store.run(id))?;
             let run = run.ok_or_else(|| Error::new(format!("there is no run {id}")))?;
+            let record = Record {
+                store: &*store,
+                programs: &Programs::default(),
+                limits: Limits::default(),
+            };
+            if let Some(from) = self.steps {
+                let steps = runtime.block_on(replay::steps(&record, &run, from, STEPS))?;
+                return listed(steps, self.json);
+            }
+            if let Some(number) = self.at {
+                let moment = runtime.block_on(replay::moment(&record, &run, number))?;
+                let none = || Error::new(format!("the run has not taken a step {number}"));
+                return shown(moment.ok_or_else(none)?, self.json);
+            }
             match self.json {
                 true => output::line(detail_json(&run))?,
                 false => output::text(detail(&run))?,
@@ -67,6 +92,81 @@ impl Runs {
         }
         Ok(WELL)
     }
+}
+
+/// The most steps that are shown at once.
+const STEPS: usize = 10_000;
+
+/// Shows steps of a run.
+fn listed(steps: Steps, json: bool) -> Done {
+    if json {
+        output::line(serde_json::to_string(&steps.steps).unwrap_or_default())?;
+    } else {
+        let widest = |of: fn(&Step) -> usize| steps.steps.iter().map(of).max().unwrap_or(0);
+        let function = widest(|step| step.function.chars().count());
+        let key = widest(|step| step.key.len());
+        for step in &steps.steps {
+            output::line(format_args!(
+                "{:>6}  {:function$}  {:key$}  {:12}  {}",
+                step.number,
+                step.function,
+                step.key,
+                step.kind,
+                stood(step),
+            ))?;
+        }
+    }
+    if let Some(last) = steps.steps.last().filter(|_| steps.more) {
+        let next = last.number + 1;
+        note(format_args!("there are more: `--steps={next}`"));
+    }
+    Ok(WELL)
+}
+
+/// Shows a step of a run, with all variables before and after it.
+fn shown(moment: Moment, json: bool) -> Done {
+    if json {
+        output::line(serde_json::to_string(&moment).unwrap_or_default())?;
+        return Ok(WELL);
+    }
+    let step = &moment.step;
+    output::line(format_args!(
+        "{}, step {} ({}), line {}: {}",
+        step.function,
+        step.key,
+        step.kind,
+        step.line,
+        stood(step),
+    ))?;
+    let variables = |name: &str, variables: &value::Record| {
+        output::line(name)?;
+        variables.iter().try_for_each(|(name, value)| {
+            output::line(format_args!("  {name}: {}", value.to_json()))
+        })
+    };
+    variables("before", &moment.before)?;
+    if let Some(after) = &moment.after {
+        variables("after", after)?;
+    }
+    Ok(WELL)
+}
+
+/// How a step stands, and why it failed.
+fn stood(step: &Step) -> String {
+    use anstyle::AnsiColor::{Cyan, Green, Red};
+    let (colour, state) = match step.state {
+        Progress::Begun => (Cyan, "begun"),
+        Progress::Done => (Green, "done"),
+        Progress::Failed => (Red, "failed"),
+    };
+    let style = colour.on_default();
+    let time = step.ended_at.zip(step.began_at);
+    let time = time.map_or_else(String::new, |(end, begin)| {
+        format!(" in {}", took(end - begin))
+    });
+    let why = step.failure.as_ref();
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    format!("{style}{state}{style:#}{time}{why}")
 }
 
 /// How long the longest name of a state is.
@@ -112,6 +212,7 @@ fn detail(run: &Detail) -> String {
     rows.extend(about.started_at.map(|at| ("began", clock(at))));
     rows.extend(about.ended_at.map(|at| ("ended", clock(at))));
     rows.extend(run.isolation.clone().map(|kept| ("isolation", kept)));
+    rows.extend(run.steps.map(|steps| ("steps", steps.to_string())));
     rows.push(("log", super::counted(run.log_lines as usize, "line")));
     rows.push(("inputs", run.inputs.clone()));
     rows.extend(run.answer.clone().map(|answer| match about.state {
@@ -128,6 +229,7 @@ fn detail_json(run: &Detail) -> String {
     let mut all = serde_json::to_value(&run.summary).unwrap_or_default();
     all["version"] = run.version.into();
     all["log_lines"] = run.log_lines.into();
+    all["steps"] = run.steps.into();
     all["isolation"] = run.isolation.clone().into();
     all["inputs"] = json(&run.inputs);
     all["answer"] = run.answer.as_deref().map(json).unwrap_or_default();

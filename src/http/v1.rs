@@ -9,6 +9,7 @@ mod problem;
 mod programs;
 mod runs;
 mod schedules;
+mod steps;
 mod view;
 
 use std::sync::Arc;

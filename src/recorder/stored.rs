@@ -73,7 +73,7 @@ impl Recorder<'_> {
 }
 
 /// What a record says was found.
-fn found(told: Value) -> Option<Value> {
+pub(super) fn found(told: Value) -> Option<Value> {
     match told {
         Value::Record(told) => told.get(FOUND).cloned(),
         _ => None,

@@ -135,6 +135,7 @@ state succeeded
 called … …
 began … …
 ended … …
+steps 2
 log 1 line
 inputs {{\"Number\":2}}
 result [[\"Half\",0.5]]",
@@ -164,6 +165,31 @@ result [[\"Half\",0.5]]",
         .is(3, "", &text);
     let text = "error: invalid value 'x' for '[RUN]': `x` is not the id of a run\n\nFor more information, try '--help'.\n";
     command.run(&["runs", "x"]).is(2, "", text);
+}
+
+#[test]
+fn the_steps_of_a_run_are_shown_and_its_variables_at_one() {
+    let (command, _server, good, bad) = two_runs();
+    let run = |arguments: &[&str]| {
+        let ran = command.run(&[&["runs", "--data", "data"], arguments].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+        ran.stdout
+    };
+    let steps = "     1  Main  1  print         done\n     2  Main  2  set           done\n";
+    assert_eq!(run(&[&good.run, "--steps"]), steps);
+    let failed =
+        "     2  Main  2  set           failed: `1 / Number`: 1 / 0 cannot be calculated\n";
+    assert_eq!(run(&[&bad.run, "--steps=2"]), failed);
+    let at =
+        "Main, step 2 (set), line 9: done\nbefore\n  Number: 2\nafter\n  Number: 2\n  Half: 0.5\n";
+    assert_eq!(run(&[&good.run, "--at", "2"]), at);
+    let shown: Json = serde_json::from_str(&run(&[&good.run, "--at", "2", "--json"])).unwrap();
+    assert_eq!(shown["after"], json!({ "Number": 2, "Half": 0.5 }));
+    let shown: Json = serde_json::from_str(&run(&[&good.run, "--steps", "--json"])).unwrap();
+    assert_eq!(shown[1]["kind"], "set");
+    command
+        .run(&["runs", &good.run, "--at", "3", "--data", "data"])
+        .is(3, "", "error: the run has not taken a step 3\n");
 }
 
 #[test]

@@ -278,3 +278,40 @@ fn a_journal_that_does_not_fit_ends_the_run() {
         ("nondeterministic", expected)
     );
 }
+
+#[test]
+fn a_run_at_work_is_shown_as_far_as_its_record_goes() {
+    let mut world = World::new(THREE);
+    let run = world.begin();
+    world.answer("a");
+    let lost = world.called("b");
+    let shown = |world: &World| {
+        let steps = world.get(&format!("/v1/runs/{run}/steps"));
+        let steps: serde_json::Value = serde_json::from_str(&steps).unwrap();
+        let steps = steps["items"].as_array().unwrap().iter();
+        let steps = steps.map(|step| {
+            let text = |name: &str| step[name].as_str().unwrap_or_default().to_owned();
+            format!("{} {} {}", step["number"], text("kind"), text("state"))
+        });
+        steps.collect::<Vec<_>>()
+    };
+    let so_far = [
+        "1 set done",
+        "2 print done",
+        "3 javascript done",
+        "4 print done",
+        "5 javascript begun",
+    ];
+    assert_eq!(shown(&world), so_far);
+    world.restart();
+    drop(lost);
+    world.answer("b");
+    let lost = world.called("a1-c");
+    assert_eq!(shown(&world).len(), 7);
+    let at: serde_json::Value =
+        serde_json::from_str(&world.get(&format!("/v1/runs/{run}/steps/6"))).unwrap();
+    assert_eq!(at["after"]["Word"], "a1-c");
+    lost.answer();
+    world.until(run, State::Succeeded);
+    assert_eq!(shown(&world)[7], "8 set done");
+}

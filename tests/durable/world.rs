@@ -121,9 +121,21 @@ impl World {
 
     /// Calls `/api` and gives the whole answer.
     pub fn call(&self, parameters: &str) -> String {
+        self.send(&format!("POST /api?{parameters}"))
+    }
+
+    /// Gets what is at a path.
+    pub fn get(&self, path: &str) -> String {
+        let answer = self.send(&format!("GET {path}"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+        body.to_owned()
+    }
+
+    fn send(&self, request: &str) -> String {
         let mut stream = self.server().connect();
         let request = format!(
-            "POST /api?{parameters} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            "{request} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         );
         std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
         rest(&mut stream)

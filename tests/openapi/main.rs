@@ -82,7 +82,7 @@ async fn every_operation_is_there() {
             count += 1;
         }
     }
-    assert_eq!(count, 14);
+    assert_eq!(count, 16);
 }
 
 #[tokio::test]

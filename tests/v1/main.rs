@@ -12,6 +12,7 @@ mod log;
 mod runs;
 mod schedules;
 mod start;
+mod steps;
 
 use std::time::{Duration, Instant};
 

@@ -15,6 +15,7 @@ use crate::run::{Failure, Flow, Reason, Values};
 use crate::storage::{self, Shelf, Storage};
 use crate::value::{Record, Value};
 use crate::variables::{Name, Variables};
+use crate::watch::{Stage, Watch};
 
 /// How much a run may do.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +63,7 @@ pub struct Cx<'r> {
     nesting: u32,
     shown: Vec<Option<(u64, Value)>>,
     storage: Storage,
+    watch: Option<&'r dyn Watch>,
 }
 
 /// When the run must have come to an end, and when the step, if it has a `timeout`: times since the run began.
@@ -84,6 +86,7 @@ impl<'r> Cx<'r> {
         function: &'r Function,
         host: &'r dyn Host,
         limits: Limits,
+        watch: Option<&'r dyn Watch>,
     ) -> Cx<'r> {
         Cx {
             plan,
@@ -103,6 +106,7 @@ impl<'r> Cx<'r> {
             nesting: 0,
             shown: vec![None; plan.shows.len()],
             storage: Storage::default(),
+            watch,
         }
     }
 
@@ -182,10 +186,7 @@ impl<'r> Cx<'r> {
 
     /// All variables as a record.
     pub fn variables(&self) -> Record {
-        self.variables
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        self.variables.to_record()
     }
 
     /// Makes a variable of a name that is known only now, as code does.
@@ -442,13 +443,40 @@ impl<'r> Cx<'r> {
             }
         }
         let result = match self.begin().await {
-            Ok(()) => step.step.run(self).await,
+            Ok(()) => self.take_step(step).await,
             Err(failure) => Err(failure),
         };
         self.path.leave(self.nesting);
         self.nesting -= 1;
         self.deadline.step = outer;
         result
+    }
+
+    async fn take_step(&mut self, step: &'r Planned) -> Result<Flow, Failure> {
+        let Some(watch) = self.watch else {
+            return step.step.run(self).await;
+        };
+        let number = self.steps;
+        watch.begins(&self.stage(number, step))?;
+        let result = step.step.run(self).await;
+        let ended = result.as_ref().map(|_| ());
+        watch.ends(&self.stage(number, step), ended);
+        result
+    }
+
+    fn stage<'s>(&'s self, number: u64, step: &'s Planned) -> Stage<'s> {
+        Stage {
+            number,
+            function: &self.function.name,
+            step,
+            path: &self.path,
+            variables: &self.variables,
+        }
+    }
+
+    /// How many steps the run has taken.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Takes a step, and again as often as its `retry` says.

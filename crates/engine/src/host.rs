@@ -57,6 +57,9 @@ pub trait Host: Send + Sync {
 
     /// Whether the run is to stop.
     fn cancelled(&self) -> bool;
+
+    /// Learns how many steps the run has taken, now that it has ended; those in loops are counted each time.
+    fn took(&self, steps: u64);
 }
 
 /// A line of a run's log.

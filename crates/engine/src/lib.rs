@@ -29,3 +29,4 @@ pub mod template;
 pub mod types;
 pub mod value;
 pub mod variables;
+pub mod watch;

@@ -11,6 +11,7 @@ use crate::context::{Cx, Limits};
 use crate::host::Host;
 use crate::plan::{Entry, Function, Plan, Planned};
 use crate::value::{Record, Value};
+use crate::watch::Watch;
 
 /// Values by name, in order.
 pub type Values = Vec<(Arc<str>, Value)>;
@@ -191,8 +192,21 @@ impl fmt::Display for Failure {
 
 /// Runs a function of a plan to its end.
 pub async fn run(plan: &Plan, entry: Entry<'_>, host: &dyn Host, limits: Limits) -> Outcome {
-    let mut cx = Cx::new(plan, entry.function, host, limits);
-    match cx.function(entry.function, entry.variables).await {
+    watched(plan, entry, host, limits, None).await
+}
+
+/// Runs a function of a plan to its end, while somebody sees its steps.
+pub async fn watched(
+    plan: &Plan,
+    entry: Entry<'_>,
+    host: &dyn Host,
+    limits: Limits,
+    watch: Option<&dyn Watch>,
+) -> Outcome {
+    let mut cx = Cx::new(plan, entry.function, host, limits, watch);
+    let ended = cx.function(entry.function, entry.variables).await;
+    host.took(cx.steps());
+    match ended {
         Ok(returned) => Outcome::Succeeded(cx.result(returned)),
         Err(failure) if failure.reason == Reason::Cancelled => Outcome::Cancelled(failure),
         Err(failure) => Outcome::Failed(failure),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use minijinja::value::Object;
 
-use crate::value::Value;
+use crate::value::{Record, Value};
 
 /// The most that all variables of a run may hold together, in bytes.
 pub const MAX_SIZE: usize = 64 << 20;
@@ -102,6 +102,13 @@ impl Variables {
         let taken = std::mem::take(value);
         self.size = self.size - taken.size() + Value::Nothing.size();
         Some(taken)
+    }
+
+    /// All of them as a record.
+    pub fn to_record(&self) -> Record {
+        self.iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     /// Every variable with its name as written, in the order they were first made.

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::runs::{Accepted, Succeeded};
 use super::view::Whole;
-use super::{list, log, programs, runs, schedules};
+use super::{list, log, programs, runs, schedules, steps};
 use crate::app::App;
 use crate::http::openapi::{Gives, Operation, Takes, of, text};
 use crate::http::parameters::MAX_KEY;
@@ -149,6 +149,58 @@ pub fn operations() -> Vec<(Operation, MethodRouter<Arc<App>>)> {
                 )
             },
             post(runs::rerun),
+        ),
+        (
+            Operation {
+                takes: vec![
+                    Takes {
+                        name: "after",
+                        place: "query",
+                        about: "The last step of the page before.",
+                        schema: json!({ "type": "integer", "minimum": 0, "default": 0 }),
+                        required: false,
+                    },
+                    Takes {
+                        name: "limit",
+                        place: "query",
+                        about: "How many a page has at most.",
+                        schema: json!({
+                            "type": "integer", "minimum": 1, "maximum": steps::MOST_STEPS, "default": steps::PAGE,
+                        }),
+                        required: false,
+                    },
+                ],
+                gives: vec![Gives {
+                    status: 200,
+                    about: "A page of steps.",
+                    bodies: vec![("application/json", of::<steps::Page>)],
+                }],
+                refuses: &[400, 404, 422, 503],
+                ..one(
+                    "get",
+                    "/v1/runs/{run}/steps",
+                    "listSteps",
+                    "List the steps that a run has taken so far",
+                )
+            },
+            get(steps::list),
+        ),
+        (
+            Operation {
+                gives: vec![Gives {
+                    status: 200,
+                    about: "The step.",
+                    bodies: vec![("application/json", of::<steps::Moment>)],
+                }],
+                refuses: &[404, 422, 503],
+                ..one(
+                    "get",
+                    "/v1/runs/{run}/steps/{step}",
+                    "getStep",
+                    "Show a step of a run, with all variables before and after it",
+                )
+            },
+            get(steps::one),
         ),
         (
             Operation {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use engine::run::Outcome;
 use schemars::JsonSchema;
 use serde::Serialize;
+use steps::KINDS;
 
 use super::prefer::Prefer;
 use super::view::Whole;
@@ -18,7 +19,7 @@ use crate::app::App;
 use crate::http::api::{REPLAYED, RUN};
 use crate::http::parameters;
 use crate::runs::{self, Call, Started};
-use crate::store::{Cancel, Detail, RunId};
+use crate::store::{self, Cancel, Detail, RunId};
 
 /// After how many seconds it is worth asking again for a run that has not ended.
 const AGAIN: HeaderValue = HeaderValue::from_static("1");
@@ -147,9 +148,24 @@ async fn of_outcome(app: &App, run: RunId, outcome: &Outcome) -> Response {
             of_run(run, json(StatusCode::OK, &body))
         }
         Outcome::Failed(failure) | Outcome::Cancelled(failure) => {
-            let done = app.store.journal(run, 0).await;
-            let done = done.map_or(true, |records| !records.is_empty());
-            of_run(run, Problem::failed(run, failure, done).into_response())
+            let acted = acted(app, run).await.unwrap_or(true);
+            of_run(run, Problem::failed(run, failure, acted).into_response())
+        }
+    }
+}
+
+/// Whether a run may have changed anything outside of itself.
+async fn acted(app: &App, run: RunId) -> Result<bool, store::Error> {
+    let acts = |kind: &str| KINDS.iter().any(|known| known.name == kind && known.effect);
+    let mut after = 0;
+    loop {
+        let records = app.store.journal(run, after).await?;
+        let Some(last) = records.last() else {
+            return Ok(false);
+        };
+        after = last.number;
+        if records.iter().any(|record| acts(&record.kind)) {
+            return Ok(true);
         }
     }
 }

@@ -51,6 +51,8 @@ pub struct Whole {
     result: Option<Map<String, Json>>,
     failure: Option<Failure>,
     log_lines: u32,
+    /// How many steps it took, those in loops counted each time, once it has ended.
+    steps: Option<i64>,
     isolation: Option<String>,
 }
 
@@ -95,13 +97,14 @@ impl Whole {
             result: pairs.map(|pairs| pairs.into_iter().collect()),
             failure,
             log_lines: run.log_lines,
+            steps: run.steps,
             isolation: run.isolation,
         }
     }
 }
 
 /// A moment given in microseconds since 1970, as RFC 3339 has it.
-fn moment(at: i64) -> String {
+pub fn moment(at: i64) -> String {
     Timestamp::from_microsecond(at)
         .unwrap_or(Timestamp::MIN)
         .to_string()

@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0005_limits.sql"),
     include_str!("../migrations/0006_history.sql"),
     include_str!("../migrations/0007_storage.sql"),
+    include_str!("../migrations/0008_steps.sql"),
 ];
 
 /// Takes the database to today's format.

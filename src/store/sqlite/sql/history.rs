@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::id;
 use crate::store::sqlite::state;
-use crate::store::{Detail, Error, Filter, LogPage, RunId, State, Summary};
+use crate::store::{Detail, Error, Filter, LogPage, RunId, State, Summary, VersionId};
 
 /// What a [`Summary`] is made of.
 const SUMMARY: &str = "runs.id, runs.program, versions.name, runs.function, runs.trigger,
@@ -83,7 +83,7 @@ pub(in super::super) fn runs(
 pub(in super::super) fn run(connection: &Connection, id: RunId) -> Result<Option<Detail>, Error> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {SUMMARY}, versions.number, runs.inputs, runs.answer, coalesce(queue.log_lines, runs.log_lines),
-                runs.isolation, runs.account
+                runs.isolation, runs.account, versions.id, runs.seed, runs.steps
            FROM runs JOIN versions ON versions.id = runs.version LEFT JOIN queue ON queue.run = runs.number
           WHERE runs.id = ?1"
     ))?;
@@ -101,6 +101,9 @@ pub(in super::super) fn run(connection: &Connection, id: RunId) -> Result<Option
             log_lines: row.get(13)?,
             isolation: row.get(14)?,
             account: row.get(15)?,
+            version_id: VersionId(row.get(16)?),
+            seed: row.get(17)?,
+            steps: row.get(18)?,
         }))
     });
     detail.optional()?.transpose()

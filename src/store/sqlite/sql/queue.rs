@@ -130,6 +130,7 @@ pub(in super::super) fn cancel(
                 reason: Some("cancelled".to_owned()),
                 answer,
                 isolation: None,
+                steps: None,
                 stored: Vec::new(),
                 ended_at: now,
             };

@@ -152,8 +152,8 @@ fn insert(
     connection
         .prepare_cached(
             "INSERT INTO runs (id, account, program, version, function, trigger, inputs, seed, created_at, outcome,
-                               started_at, ended_at, reason, answer, log_lines, log, isolation)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+                               started_at, ended_at, reason, answer, log_lines, log, isolation, steps)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             run.id.0.as_bytes(),
@@ -173,6 +173,7 @@ fn insert(
             made.map_or(0, |made| made.log_lines),
             made.map_or("", |made| &*made.log),
             end.and_then(|end| end.isolation),
+            end.and_then(|end| end.steps),
         ])?;
     Ok(connection.last_insert_rowid())
 }
@@ -263,7 +264,7 @@ pub(super) fn finish(
     connection
         .prepare_cached(
             "UPDATE runs SET outcome = ?2, reason = ?3, answer = ?4, log = ?5, log_lines = queue.log_lines + ?6,
-                             started_at = queue.started_at, ended_at = ?7, isolation = ?8
+                             started_at = queue.started_at, ended_at = ?7, isolation = ?8, steps = ?9
                FROM queue WHERE runs.number = ?1 AND queue.run = ?1",
         )?
         .execute(params![
@@ -275,6 +276,7 @@ pub(super) fn finish(
             log_lines,
             end.ended_at,
             end.isolation,
+            end.steps,
         ])?;
     connection
         .prepare_cached("DELETE FROM queue WHERE run = ?1")?

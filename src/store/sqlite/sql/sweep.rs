@@ -41,6 +41,7 @@ pub(in super::super) fn sweep(
                         reason: Some(reason.to_owned()),
                         answer: answer.to_owned(),
                         isolation: None,
+                        steps: None,
                         stored: Vec::new(),
                         ended_at: now,
                     };
