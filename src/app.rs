@@ -52,6 +52,8 @@ pub struct App {
     pub waiters: Waiters,
     /// Told when a run is queued, or put aside.
     pub wake: Notify,
+    /// Told when somebody may be to be told how a run ended.
+    pub calls_back: Notify,
     /// Told when the programs that are served have changed.
     pub reloaded: Notify,
     /// Told when more of a log is in the record.
@@ -96,6 +98,7 @@ impl App {
             ended: Notify::new(),
             waiters: Waiters::default(),
             wake: Notify::new(),
+            calls_back: Notify::new(),
             reloaded: Notify::new(),
             written: Notify::new(),
             drains: Notify::new(),

@@ -20,6 +20,7 @@ use axum::routing::{any, get};
 use tower::util::MapFuture;
 
 use self::listen::Limits;
+pub use self::v1::Whole;
 use crate::app::App;
 use crate::config::Config;
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -157,10 +157,24 @@ impl Keys {
         })
     }
 
-    fn hash(&self, key: &str) -> Option<Hash> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.pepper).ok()?;
-        mac.update(key.as_bytes());
-        Some(mac.finalize().into_bytes().into())
+    fn hash(&self, key: &str) -> Hash {
+        mac(&self.pepper, key.as_bytes())
+    }
+
+    /// What callbacks of an account are signed with.
+    fn signing(&self, account: i64) -> [u8; 32] {
+        mac(&self.pepper, format!("callbacks of {account}").as_bytes())
+    }
+
+    /// The secret that callbacks of an account are signed with, as Standard Webhooks writes it: `whsec_` and base64.
+    pub fn callback_secret(&self, account: i64) -> String {
+        format!("whsec_{}", STANDARD.encode(self.signing(account)))
+    }
+
+    /// The signature of a callback of an account, as Standard Webhooks writes it: `v1,` and base64 of HMAC-SHA256.
+    pub fn signature(&self, account: i64, signed: &str) -> String {
+        let mac = mac(&self.signing(account), signed.as_bytes());
+        format!("v1,{}", STANDARD.encode(mac))
     }
 
     /// Makes `key` the account's key, in the store and here; the one before lets nobody in from now on.
@@ -168,11 +182,12 @@ impl Keys {
     /// # Errors
     /// When the key is no key, or the store fails.
     pub async fn set(&self, key: &str, account: i64, store: &dyn Store) -> Result<(), Error> {
-        let hash = self.hash(key).filter(|_| well_formed(key)).ok_or_else(|| {
-            Error::new(format!(
+        if !well_formed(key) {
+            return Err(Error::new(format!(
                 "an API key has {LENGTH} characters of A-Z a-z 0-9 - _"
-            ))
-        })?;
+            )));
+        }
+        let hash = self.hash(key);
         store.set_key(account, hash).await?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, other| *other != account);
@@ -187,13 +202,22 @@ impl Keys {
         if !well_formed(key) {
             return None;
         }
-        let hash = self.hash(key)?;
+        let hash = self.hash(key);
         self.known
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&hash)
             .copied()
     }
+}
+
+/// HMAC-SHA256, which fills up a key with zeros to the length of a block (RFC 2104).
+fn mac(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
+    let mut block = [0; 64];
+    block[..key.len()].copy_from_slice(key);
+    let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
+    mac.update(bytes);
+    mac.finalize().into_bytes().into()
 }
 
 /// A new key.

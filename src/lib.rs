@@ -1,6 +1,7 @@
 //! Waystation: a self-hosted server that runs stored programs when somebody calls them.
 
 pub mod app;
+pub mod callbacks;
 pub mod cli;
 pub mod code;
 pub mod config;

@@ -43,6 +43,8 @@ pub struct Call {
     pub wait: Option<Duration>,
     /// How the caller names the call, so that a repeated one has one run.
     pub key: Option<String>,
+    /// The URL that is told how its run ended, if one is.
+    pub callback: Option<String>,
 }
 
 /// What became of a call.
@@ -108,6 +110,8 @@ pub struct Run {
     pub key: Option<Key>,
     /// What limits how many runs are at work beside it, if anything does.
     pub limit: Option<Limit>,
+    /// The URL that is told how it ended, if one is.
+    pub callback: Option<String>,
     /// When it was called for, in microseconds since 1970.
     pub created_at: i64,
     /// When it first began, if it has.
@@ -143,8 +147,8 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
     }
     let limit = limit(&program, &variables).map_err(Refused::Entry)?;
     let resumes = match program.plan.on_node_loss {
-        // Whoever names a call can come back for its outcome.
-        None => call.wait.is_none() || call.key.is_some(),
+        // Whoever names a call can come back for its outcome, and whoever wants to be called back is.
+        None => call.wait.is_none() || call.key.is_some() || call.callback.is_some(),
         Some(loss) => loss == OnNodeLoss::Resume,
     };
     let key = call.key.map(|text| Key {
@@ -161,6 +165,7 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
         resumes,
         key,
         limit,
+        callback: call.callback,
         created_at: now(),
         started_at: None,
         hold: None,
@@ -204,6 +209,7 @@ pub fn by_time(program: &Arc<Served>, function: &Function) -> NewRun {
                 ..limit
             }),
         variables: parameters,
+        callback: None,
         created_at: now(),
         started_at: None,
         hold: None,
@@ -324,7 +330,7 @@ async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, 
     let slot = slot(app, limit).await?;
     let waited = called.elapsed();
     let id = run.id;
-    if run.key.is_some()
+    if (run.key.is_some() || run.callback.is_some())
         && let Err(error) = begin(app, &mut run).await
     {
         drop(slot);
@@ -454,6 +460,7 @@ pub async fn claimed(app: &App, claimed: Claimed) -> Result<Run, Error> {
         resumes: claimed.resumes,
         key: None,
         limit: None,
+        callback: claimed.callback,
         created_at: claimed.created_at,
         started_at: Some(claimed.started_at),
         hold: Some(claimed.hold),
@@ -538,6 +545,9 @@ pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<
     if run.limited {
         app.wake.notify_one();
     }
+    if run.callback.is_some() {
+        app.calls_back.notify_one();
+    }
     Ok(Ran::Ended(outcome, (ran, recorded)))
 }
 
@@ -560,6 +570,7 @@ impl Run {
             resumes: self.resumes,
             key: self.key.clone(),
             limit: self.limit.clone(),
+            callback: self.callback.clone(),
             created_at: self.created_at,
             started_at,
         }

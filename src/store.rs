@@ -3,6 +3,7 @@
 //! The store knows nothing of what programs mean: what it keeps of their values is JSON text. Times are
 //! microseconds since 1970 (UTC), given by the caller.
 
+mod callback;
 pub mod sqlite;
 
 use std::fmt;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
+
+pub use self::callback::{CALLBACK_TIME, Callback, Callbacks, Called, Told};
 
 /// The name of the file in a data folder that holds the record.
 pub const RECORD: &str = "waystation.db";
@@ -83,6 +86,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// A value that runs of a program keep, JSON.
     fn stored(&self, place: Place) -> Reply<'_, Option<String>>;
+
+    /// Takes callbacks that are due. Where nothing is said of what came of one, it is due again after [`CALLBACK_TIME`].
+    fn callbacks(&self, limit: u32, now: i64) -> Reply<'_, Callbacks>;
+
+    /// Notes what came of a callback.
+    fn called(&self, called: Called) -> Reply<'_, ()>;
 
     /// Makes a key's hash the account's only one.
     fn set_key(&self, account: i64, hash: [u8; 32]) -> Reply<'_, ()>;
@@ -271,6 +280,8 @@ pub struct NewRun {
     pub key: Option<Key>,
     /// What limits how many runs are at work beside it, if anything does.
     pub limit: Option<Limit>,
+    /// The URL that is told how it ended, if one is.
+    pub callback: Option<String>,
     /// When it was called for.
     pub created_at: i64,
     /// When it began, if it has.
@@ -468,6 +479,8 @@ pub struct Claimed {
     pub cancelled: bool,
     /// Whether others of its key wait for it.
     pub limited: bool,
+    /// The URL that is told how it ended, if one is.
+    pub callback: Option<String>,
 }
 
 /// What came of the wish to cancel a run.
@@ -652,6 +665,8 @@ pub struct Detail {
     pub seed: i64,
     /// How many steps it took, once it has ended and if that is known.
     pub steps: Option<i64>,
+    /// How far telling whoever wants to know how it ended has come, if somebody does.
+    pub callback: Option<Told>,
     /// The variables it started with, a JSON object.
     pub inputs: String,
     /// The result or the failure, JSON.

@@ -71,6 +71,7 @@ fn run(program: i64, version: VersionId, started_at: Option<i64>) -> NewRun {
         resumes: true,
         key: None,
         limit: None,
+        callback: None,
         created_at: 10,
         started_at,
     }
@@ -743,7 +744,7 @@ async fn a_database_of_a_newer_release_is_refused() {
         .to_string();
     assert_eq!(
         refused,
-        "the database is of a newer release of Waystation (its format is 99, this release knows 8)"
+        "the database is of a newer release of Waystation (its format is 99, this release knows 9)"
     );
     assert!(Sqlite::read_only(&path).is_err());
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The application from top to bottom: a module may use those of its own layer and of the layers below.
 const LAYERS: [&[&str]; 5] = [
     &["cli", "reference"],
-    &["http", "retention", "schedule", "worker"],
+    &["callbacks", "http", "retention", "schedule", "worker"],
     &["app", "code", "recorder", "runs"],
     &["keys", "programs", "watch"],
     &["config", "egress", "fault", "packages", "store"],

@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 use super::output::{self, note};
 use super::{Data, Done, WELL, failed};
 use crate::Error;
-use crate::keys::{self, Files};
+use crate::keys::{self, Files, Keys};
+use crate::programs::OWNER;
 
 /// Show the API key, or make a new one
 #[derive(Args)]
@@ -21,6 +22,11 @@ pub struct Key {
 
 #[derive(Subcommand)]
 enum Action {
+    /// Show the secret that callbacks are signed with, as Standard Webhooks writes it
+    Callbacks {
+        #[command(flatten)]
+        data: Data,
+    },
     /// Make a new key; the old one stops working at once, and nothing brings it back
     Reset {
         /// Do not ask
@@ -35,24 +41,30 @@ impl Key {
     pub(super) fn run(self) -> Done {
         match self.action {
             Some(Action::Reset { yes, data }) => reset(&Files::of(&data.data), yes),
+            Some(Action::Callbacks { data }) => {
+                let files = Files::of(&data.data);
+                known(&files)?;
+                output::line(Keys::open(&files)?.callback_secret(OWNER))?;
+                Ok(WELL)
+            }
             None => show(&Files::of(&self.data.data)),
         }
     }
 }
 
 fn show(files: &Files) -> Done {
-    match files.key()? {
-        Some(key) => {
-            output::line(key)?;
-            Ok(WELL)
-        }
-        None => {
-            let path = files.key_path().display();
-            Err(Error::new(format!(
-                "there is no API key in {path}; `waystation serve` makes one"
-            )))
-        }
-    }
+    output::line(known(files)?)?;
+    Ok(WELL)
+}
+
+/// The key that there is.
+fn known(files: &Files) -> Result<String, Error> {
+    files.key()?.ok_or_else(|| {
+        let path = files.key_path().display();
+        Error::new(format!(
+            "there is no API key in {path}; `waystation serve` makes one"
+        ))
+    })
 }
 
 fn reset(files: &Files, yes: bool) -> Done {

@@ -143,6 +143,7 @@ pub(super) async fn once(
         trigger: "terminal",
         wait: Some(app.config.wait),
         key: None,
+        callback: None,
     };
     let app = Arc::new(app);
     worker::recover(&app).await?;

@@ -24,7 +24,7 @@ use crate::programs::{OWNER, Report, Served};
 use crate::store::sqlite::{Options, Sqlite};
 use crate::store::{RECORD, Store, Swept};
 use crate::watch::Watched;
-use crate::{Error, http, programs, retention, runs, schedule, worker};
+use crate::{Error, callbacks, http, programs, retention, runs, schedule, worker};
 
 /// Serve the programs of a folder
 ///
@@ -115,6 +115,7 @@ async fn serve(dir: &Path, config: Config) -> Done {
     let working = tokio::spawn(worker::work(app.clone()));
     tokio::spawn(schedule::keep(app.clone()));
     tokio::spawn(retention::keep(app.clone()));
+    tokio::spawn(callbacks::keep(app.clone()));
     let reloading = tokio::spawn(reload(
         app.clone(),
         dir.to_owned(),

@@ -173,6 +173,7 @@ async fn called(app: &Arc<App>, request: Request) -> Response {
         trigger: "webhook",
         wait: (!wish.run_async).then_some(app.config.wait),
         key,
+        callback: None,
     };
     let started = match runs::start(app, call).await {
         Ok(started) => started,

@@ -167,6 +167,7 @@ fn parameters(operation: &Operation) -> Vec<Json> {
     let mut all: Vec<Json> = parts
         .map(|name| {
             let schema = match name {
+                "step" => json!({ "type": "integer", "minimum": 1 }),
                 "program" => json!({ "type": "integer", "minimum": 1, "maximum": i64::MAX }),
                 _ => json!({ "type": "string", "format": "uuid" }),
             };

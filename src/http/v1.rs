@@ -23,6 +23,7 @@ use serde::Serialize;
 
 pub use self::operations::operations;
 pub use self::problem::Problem;
+pub use self::view::Whole;
 use super::key::Given;
 use crate::app::App;
 

@@ -94,6 +94,7 @@ pub async fn cancel(app: &App, id: RunId) -> Result<Cancel, Error> {
     app.ended.notify_waiters();
     if let Cancel::Ended { begun } = cancel {
         app.queued.fetch_sub(u64::from(!begun), Ordering::Relaxed);
+        app.calls_back.notify_one();
         app.waiters.tell(id);
     }
     Ok(cancel)

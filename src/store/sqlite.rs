@@ -16,9 +16,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use self::writer::Writer;
 use super::{
-    Answers, Cancel, Claims, Detail, End, Error, Filter, Fire, Fired, Hold, Keep, Leave, LogPage,
-    Made, NewRun, NewSchedule, NewVersion, Node, NodeId, Place, Pruned, Reply, RunId, Scheduled,
-    State, StepRecord, Store, Summary, Swept, Version, VersionId,
+    Answers, Callbacks, Called, Cancel, Claims, Detail, End, Error, Filter, Fire, Fired, Hold,
+    Keep, Leave, LogPage, Made, NewRun, NewSchedule, NewVersion, Node, NodeId, Place, Pruned,
+    Reply, RunId, Scheduled, State, StepRecord, Store, Summary, Swept, Version, VersionId,
 };
 
 /// The oldest SQLite that is used: those before may damage a write-ahead log that is reset while it is
@@ -286,6 +286,14 @@ impl Store for Sqlite {
 
     fn stored(&self, place: Place) -> Reply<'_, Option<String>> {
         self.read(move |connection| sql::storage::get(connection, &place))
+    }
+
+    fn callbacks(&self, limit: u32, now: i64) -> Reply<'_, Callbacks> {
+        self.write(move |connection| sql::callbacks::take(connection, limit, now))
+    }
+
+    fn called(&self, called: Called) -> Reply<'_, ()> {
+        self.write(move |connection| sql::callbacks::called(connection, &called))
     }
 
     fn set_key(&self, account: i64, hash: [u8; 32]) -> Reply<'_, ()> {

@@ -6,6 +6,7 @@
 mod support;
 
 mod answers;
+mod callbacks;
 mod limits;
 mod lost;
 mod pauses;

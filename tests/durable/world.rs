@@ -109,6 +109,12 @@ impl World {
         self.of(&self.call("program_id=1&run_async=true"))
     }
 
+    /// Starts a run of `/v1` that nobody waits for, and gives the whole answer.
+    pub fn begin_with(&self, body: &str) -> String {
+        let request = "POST /v1/programs/1/runs";
+        self.send_with(request, "Prefer: respond-async\r\n", body)
+    }
+
     /// The run that an answer belongs to.
     pub fn of(&self, answer: &str) -> RunId {
         let run = answer
@@ -121,21 +127,31 @@ impl World {
 
     /// Calls `/api` and gives the whole answer.
     pub fn call(&self, parameters: &str) -> String {
-        self.send(&format!("POST /api?{parameters}"))
+        self.send(&format!("POST /api?{parameters}"), "")
+    }
+
+    /// Posts JSON to a path, and gives the whole answer.
+    pub fn post(&self, path: &str, body: &str) -> String {
+        self.send(&format!("POST {path}"), body)
     }
 
     /// Gets what is at a path.
     pub fn get(&self, path: &str) -> String {
-        let answer = self.send(&format!("GET {path}"));
+        let answer = self.send(&format!("GET {path}"), "");
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
         body.to_owned()
     }
 
-    fn send(&self, request: &str) -> String {
+    fn send(&self, request: &str, body: &str) -> String {
+        self.send_with(request, "", body)
+    }
+
+    fn send_with(&self, request: &str, headers: &str, body: &str) -> String {
         let mut stream = self.server().connect();
         let request = format!(
-            "{request} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            "{request} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nConnection: close\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
         );
         std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
         rest(&mut stream)

@@ -49,6 +49,11 @@ expected-statuses = ["2xx", "400", "401", "403", "404", "409", "422"]
 # Requests that are too large are told so before they are read.
 [checks.negative_data_rejection]
 expected-statuses = ["400", "401", "404", "405", "409", "413", "414", "415", "422", "431"]
+
+# It sends a list of one id as that id, and takes it for another type.
+[[operations]]
+include-name = "GET /v1/runs/{run}/steps/{step}"
+checks.negative_data_rejection.enabled = false
 "#;
 
 /// The tool, and the release that is used.
@@ -111,7 +116,8 @@ async fn a_program_says_how_its_functions_are_started() {
                         "When": {"type": "string", "description": "A day or a moment, as ISO 8601 has them."}
                     },
                     "additionalProperties": false
-                }
+                },
+                "callback": CALLBACK
             },
             "additionalProperties": false
         }, {
@@ -122,10 +128,19 @@ async fn a_program_says_how_its_functions_are_started() {
                     "type": ["object", "null"],
                     "properties": {"Parts": {"type": "array", "default": []}, "Rest": {"default": 1}},
                     "additionalProperties": false
-                }
+                },
+                "callback": CALLBACK
             },
             "additionalProperties": false
-        }]"#,
+        }]"#
+        .replace(
+            "CALLBACK",
+            r#"{
+                "type": ["string", "null"], "pattern": "^https?://", "maxLength": 2048,
+                "description": "A URL that is told how the run ended, as Standard Webhooks has it."
+            }"#,
+        )
+        .as_str(),
     )
     .unwrap();
     assert_eq!(*schema, expected);

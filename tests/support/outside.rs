@@ -1,6 +1,6 @@
 //! What can be seen of code from outside of its walls: its processes, and whom it calls.
 
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -56,6 +56,10 @@ pub struct Called {
     stream: TcpStream,
     /// The path that was asked for, without the slash that it begins with.
     pub path: String,
+    /// The lines of the head, the first one left out.
+    pub head: Vec<String>,
+    /// What was sent.
+    pub body: String,
 }
 
 impl Outside {
@@ -95,18 +99,44 @@ impl Called {
     fn read(stream: TcpStream) -> Called {
         stream.set_nonblocking(false).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut lines = BufReader::new(&stream).lines().map(Result::unwrap);
+        let mut reader = BufReader::new(&stream);
+        let mut lines = reader.by_ref().lines().map(Result::unwrap);
         let first = lines.next().unwrap_or_default();
-        lines.take_while(|line| !line.is_empty()).for_each(drop);
+        let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
         let path = first.split(' ').nth(1).unwrap_or_default();
         let path = path.trim_start_matches('/').to_owned();
-        Called { stream, path }
+        let mut called = Called {
+            path,
+            head,
+            body: String::new(),
+            stream: stream.try_clone().unwrap(),
+        };
+        let length = called.header("content-length").parse().unwrap_or(0);
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        called.body = String::from_utf8(body).unwrap();
+        called
+    }
+
+    /// A header; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        let header = |line: &String| {
+            line.split_once(": ")
+                .is_some_and(|(of, _)| of.eq_ignore_ascii_case(name))
+        };
+        let line = self.head.iter().find(|line| header(line));
+        line.map_or("", |line| &line[name.len() + 2..])
     }
 
     /// Answers with nothing, so that the caller goes on.
-    pub fn answer(mut self) {
-        let answer = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+    pub fn answer(self) {
+        self.answer_with("204 No Content");
+    }
+
+    /// Answers with a status and nothing else.
+    pub fn answer_with(mut self, status: &str) {
+        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         // The caller may be gone.
-        let _ = self.stream.write_all(answer);
+        let _ = self.stream.write_all(answer.as_bytes());
     }
 }

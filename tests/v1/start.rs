@@ -32,7 +32,8 @@ async fn what_is_not_known_is_refused_even_where_it_is_nothing() {
     let body = r#"{"variables": null, "function": null}"#;
     assert_eq!(post(&app, "/v1/programs/1/runs", body).await.status, 200);
     let answer = post(&app, "/v1/programs/1/runs", r#"{"variable": null}"#).await;
-    let detail = "There is no `variable`: a run is started with `function` and `variables`.";
+    let detail =
+        "There is no `variable`: a run is started with `function`, `variables` and `callback`.";
     assert_eq!(problem(&answer, 400, "bad_request")["detail"], detail);
 }
 
@@ -152,7 +153,7 @@ async fn what_starts_nothing_says_why() {
             r#"{"inputs": []}"#,
             400,
             "bad_request",
-            "There is no `inputs`: a run is started with `function` and `variables`.",
+            "There is no `inputs`: a run is started with `function`, `variables` and `callback`.",
         ),
         (
             "/v1/programs/1/runs",

@@ -8,6 +8,7 @@ use engine::value::{Record, Value};
 
 use super::Problem;
 use crate::app::App;
+use crate::callbacks::{self, MAX_URL};
 use crate::http::transport::read_body;
 
 /// What is called for.
@@ -19,6 +20,8 @@ pub struct Start {
     pub values: Vec<Value>,
     /// The values by the names of the variables.
     pub named: Option<Arc<Record>>,
+    /// The URL that is told how the run ended, if one is.
+    pub callback: Option<String>,
 }
 
 /// Reads the body of a request: nothing, or a JSON object.
@@ -56,7 +59,7 @@ fn start(text: &str) -> Result<Start, String> {
     let mut start = Start::default();
     for (name, value) in members.iter() {
         match (&**name, value) {
-            ("function" | "variables", Value::Nothing) => {}
+            ("function" | "variables" | "callback", Value::Nothing) => {}
             ("function", Value::Text(function)) => start.function = Some(function.to_string()),
             ("function", _) => return Err("`function` must be a text.".to_owned()),
             ("variables", Value::List(values)) => start.values = values.to_vec(),
@@ -64,10 +67,18 @@ fn start(text: &str) -> Result<Start, String> {
             ("variables", _) => {
                 return Err("`variables` must be a list of values, or an object.".to_owned());
             }
+            ("callback", Value::Text(url)) if callbacks::is_callable(url) => {
+                start.callback = Some(url.to_string());
+            }
+            ("callback", _) => {
+                return Err(format!(
+                    "`callback` must be a URL of `http` or `https` without a user name, at most {MAX_URL} bytes long."
+                ));
+            }
             (other, _) => {
                 let other = engine::read::cut(other);
                 return Err(format!(
-                    "There is no `{other}`: a run is started with `function` and `variables`."
+                    "There is no `{other}`: a run is started with `function`, `variables` and `callback`."
                 ));
             }
         }

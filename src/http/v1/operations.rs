@@ -10,6 +10,7 @@ use super::runs::{Accepted, Succeeded};
 use super::view::Whole;
 use super::{list, log, programs, runs, schedules, steps};
 use crate::app::App;
+use crate::callbacks::MAX_URL;
 use crate::http::openapi::{Gives, Operation, Takes, of, text};
 use crate::http::parameters::MAX_KEY;
 use crate::store::State;
@@ -343,8 +344,19 @@ fn start(_: &mut SchemaGenerator) -> Json {
                 "type": ["array", "object", "null"],
                 "description": "The values, in the order of the function's variables or by their names.",
             },
+            "callback": callback(),
         },
         "additionalProperties": false,
+    })
+}
+
+/// The URL that is told how a run ended.
+pub fn callback() -> Json {
+    json!({
+        "type": ["string", "null"],
+        "pattern": "^https?://",
+        "maxLength": MAX_URL,
+        "description": "A URL that is told how the run ended, as Standard Webhooks has it.",
     })
 }
 

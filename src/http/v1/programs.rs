@@ -10,7 +10,7 @@ use engine::types::Type;
 use engine::value::Value;
 use serde_json::{Map, Value as Json, json};
 
-use super::operations::operations;
+use super::operations::{callback, operations};
 use super::{Account, Problem, json as answer};
 use crate::app::App;
 use crate::http::openapi::{self, PROBLEM};
@@ -86,6 +86,7 @@ fn body(function: &Function, unnamed: bool) -> Json {
                 "properties": named,
                 "additionalProperties": false,
             },
+            "callback": callback(),
         },
         "additionalProperties": false,
     });

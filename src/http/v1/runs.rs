@@ -55,7 +55,7 @@ pub async fn start(
         named: start.named,
         by_webhook: false,
     };
-    begin(&app, &account, (program, entry), &headers).await
+    begin(&app, &account, (program, entry, start.callback), &headers).await
 }
 
 /// Starts a run as another one was started, of the program as it is now.
@@ -77,7 +77,7 @@ pub async fn rerun(
     begin(
         &app,
         &account,
-        (run.summary.program as u64, entry),
+        (run.summary.program as u64, entry, None),
         &headers,
     )
     .await
@@ -86,7 +86,7 @@ pub async fn rerun(
 async fn begin(
     app: &Arc<App>,
     account: &Account,
-    (program, entry): (u64, engine::plan::Call),
+    (program, entry, callback): (u64, engine::plan::Call, Option<String>),
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let prefer = Prefer::of(headers);
@@ -98,6 +98,7 @@ async fn begin(
         trigger: "api",
         wait: prefer.limit(app.config.wait),
         key,
+        callback,
     };
     let started = runs::start(app, call).await;
     let started = started.map_err(|refused| Problem::refused(program, refused))?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
-use crate::store::{Detail, RunId, State, Summary};
+use crate::store::{self, Detail, RunId, State, Summary};
 
 /// A line about a run.
 #[derive(Serialize, JsonSchema)]
@@ -54,6 +54,22 @@ pub struct Whole {
     /// How many steps it took, those in loops counted each time, once it has ended.
     steps: Option<i64>,
     isolation: Option<String>,
+    /// How far telling the callback has come, if there is one.
+    callback: Option<Told>,
+}
+
+/// How far telling a callback how a run ended has come.
+#[derive(Serialize, JsonSchema)]
+struct Told {
+    /// Where it is told, without what may be secret in it.
+    url: String,
+    told: bool,
+    tries: u32,
+    /// What came of the last try: the status of the answer, or what was wrong.
+    answer: Option<String>,
+    /// When it is tried next.
+    #[schemars(extend("format" = "date-time"))]
+    next_at: Option<String>,
 }
 
 impl Line {
@@ -99,6 +115,20 @@ impl Whole {
             log_lines: run.log_lines,
             steps: run.steps,
             isolation: run.isolation,
+            callback: run.callback.map(Told::of),
+        }
+    }
+}
+
+impl Told {
+    fn of(told: store::Told) -> Told {
+        let open = told.url.split(['?', '#']).next();
+        Told {
+            url: open.unwrap_or_default().to_owned(),
+            told: told.told,
+            tries: told.tries,
+            answer: told.answer,
+            next_at: told.due.map(moment),
         }
     }
 }

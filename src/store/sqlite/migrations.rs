@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0006_history.sql"),
     include_str!("../migrations/0007_storage.sql"),
     include_str!("../migrations/0008_steps.sql"),
+    include_str!("../migrations/0009_callbacks.sql"),
 ];
 
 /// Takes the database to today's format.

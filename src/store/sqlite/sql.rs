@@ -1,5 +1,6 @@
 //! Every statement, with what it takes and gives.
 
+pub(super) mod callbacks;
 pub(super) mod history;
 pub(super) mod journal;
 pub(super) mod prune;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::id;
+use super::{callbacks, id};
 use crate::store::sqlite::state;
 use crate::store::{Detail, Error, Filter, LogPage, RunId, State, Summary, VersionId};
 
@@ -104,9 +104,14 @@ pub(in super::super) fn run(connection: &Connection, id: RunId) -> Result<Option
             version_id: VersionId(row.get(16)?),
             seed: row.get(17)?,
             steps: row.get(18)?,
+            callback: None,
         }))
     });
-    detail.optional()?.transpose()
+    let mut detail = detail.optional()?.transpose()?;
+    if let Some(detail) = &mut detail {
+        detail.callback = callbacks::told(connection, id)?;
+    }
+    Ok(detail)
 }
 
 fn summary(row: &Row<'_>) -> Result<Summary, Error> {

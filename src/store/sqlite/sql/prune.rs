@@ -66,6 +66,7 @@ pub(in super::super) fn stale(
                   + (SELECT coalesce(sum(octet_length(output)), 0) FROM journal WHERE journal.run = runs.number)
                   + (SELECT coalesce(sum(octet_length(lines)), 0) FROM log_pieces WHERE log_pieces.run = runs.number),
                 ended_at > ?1 AND EXISTS (SELECT 1 FROM idempotency WHERE idempotency.run = runs.number)
+                  OR EXISTS (SELECT 1 FROM callbacks WHERE callbacks.run = runs.number AND due IS NOT NULL)
            FROM runs WHERE outcome IS NOT NULL ORDER BY number",
     )?;
     let mut rows = statement.query([now.saturating_sub(KEY_KEPT)])?;
@@ -77,8 +78,8 @@ pub(in super::super) fn stale(
         if over <= 0 && row.get::<_, i64>(1)? >= oldest {
             break;
         }
-        let named: bool = row.get(4)?;
-        if named || (over <= 0 && row.get::<_, i64>(2)? >= oldest) {
+        let wanted: bool = row.get(4)?;
+        if wanted || (over <= 0 && row.get::<_, i64>(2)? >= oldest) {
             continue;
         }
         let size = ROW + row.get::<_, i64>(3)?;

@@ -73,8 +73,9 @@ fn take(connection: &Connection, run: i64, node: NodeId, now: i64) -> Result<Cla
     let mut statement = connection.prepare_cached(
         "SELECT runs.id, queue.fence, runs.version, runs.function, runs.trigger, runs.inputs, runs.seed, queue.resumes,
                 runs.created_at, queue.started_at, queue.log_lines, queue.loose, queue.cancelled,
-                queue.limit_key IS NOT NULL
-           FROM queue JOIN runs ON runs.number = queue.run WHERE queue.run = ?1",
+                queue.limit_key IS NOT NULL, callbacks.url
+           FROM queue JOIN runs ON runs.number = queue.run LEFT JOIN callbacks ON callbacks.run = queue.run
+          WHERE queue.run = ?1",
     )?;
     Ok(statement.query_row([run], |row| {
         Ok(Claimed {
@@ -95,6 +96,7 @@ fn take(connection: &Connection, run: i64, node: NodeId, now: i64) -> Result<Cla
             loose: row.get(11)?,
             cancelled: row.get(12)?,
             limited: row.get(13)?,
+            callback: row.get(14)?,
         })
     })?)
 }

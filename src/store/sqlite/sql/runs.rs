@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{id, journal, storage, whole};
+use super::{callbacks, id, journal, storage, whole};
 use crate::store::{End, Error, Hold, KEY_KEPT, Key, Leave, Limit, Made, NewRun, Node, NodeId};
 
 pub(in super::super) fn enter(connection: &Connection, node: &Node) -> Result<(), Error> {
@@ -29,6 +29,9 @@ pub(in super::super) fn begin(
         let number = insert(connection, run, None)?;
         if let Some(key) = &run.key {
             name(connection, run, key, number)?;
+        }
+        if let Some(url) = &run.callback {
+            callbacks::add(connection, number, url)?;
         }
         let state = if holder.is_some() {
             "running"
@@ -281,6 +284,7 @@ pub(super) fn finish(
     connection
         .prepare_cached("DELETE FROM queue WHERE run = ?1")?
         .execute([run])?;
+    callbacks::ended(connection, run, end.ended_at)?;
     if end.stored.is_empty() {
         return Ok(());
     }
