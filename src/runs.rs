@@ -86,8 +86,10 @@ pub enum Refused {
     KeyReused,
     /// The server is stopping.
     Draining,
-    /// The run ended or was to be accepted, and the record could not be written.
-    Failed(Option<RunId>, Error),
+    /// The run was to be accepted, and the record could not be written.
+    NotAccepted(Error),
+    /// The run may have ended, and the record could not be written or read.
+    Failed(RunId, Error),
 }
 
 /// A run that is ours to run.
@@ -247,7 +249,7 @@ async fn queue(app: &Arc<App>, mut run: Run) -> Result<Started, Refused> {
         && let Ok(slot) = app.slots.clone().try_acquire_owned()
     {
         if let Err(error) = begin(app, &mut run).await {
-            return taken(app, run.id, None, error).await;
+            return taken(app, None, error).await;
         }
         tokio::spawn(attended(app.clone(), run, slot));
         return Ok(started);
@@ -259,7 +261,7 @@ async fn queue(app: &Arc<App>, mut run: Run) -> Result<Started, Refused> {
     fault::at("accept.before_commit");
     if let Err(error) = app.store.begin(run.header(None), None).await {
         app.queued.fetch_sub(1, Ordering::Relaxed);
-        return taken(app, run.id, None, error).await;
+        return taken(app, None, error).await;
     }
     fault::at("accept.after_commit");
     app.wake.notify_one();
@@ -283,23 +285,18 @@ async fn begin(app: &App, run: &mut Run) -> Result<(), store::Error> {
 }
 
 /// What becomes of a call whose run could not be begun: one that is repeated has the run of the first.
-async fn taken(
-    app: &App,
-    id: RunId,
-    wait: Option<Duration>,
-    error: store::Error,
-) -> Result<Started, Refused> {
+async fn taken(app: &App, wait: Option<Duration>, error: store::Error) -> Result<Started, Refused> {
     let run = match error {
         store::Error::Taken { same: false, .. } => return Err(Refused::KeyReused),
         store::Error::Crowded => return Err(Refused::Crowded),
         store::Error::Taken { run, .. } => run,
-        error => return Err(Refused::Failed(Some(id), error.into())),
+        error => return Err(Refused::NotAccepted(error.into())),
     };
     let outcome = match wait {
         Some(limit) => outcome(app, run, limit).await,
         None => Ok(None),
     };
-    let outcome = outcome.map_err(|error| Refused::Failed(Some(run), error))?;
+    let outcome = outcome.map_err(|error| Refused::Failed(run, error))?;
     Ok(Started {
         run,
         outcome,
@@ -335,7 +332,7 @@ async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, 
     {
         drop(slot);
         let left = limit.saturating_sub(called.elapsed());
-        return taken(app, id, Some(left), error).await;
+        return taken(app, Some(left), error).await;
     }
     let limit = limit.saturating_sub(called.elapsed());
     let waiter = run.resumes.then(|| app.waiters.add(id));
@@ -353,7 +350,7 @@ async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, 
         }
     };
     let ended = match tokio::time::timeout(limit, outcome).await {
-        Ok(ended) => Some(ended.map_err(|error| Refused::Failed(Some(id), error))?),
+        Ok(ended) => Some(ended.map_err(|error| Refused::Failed(id, error))?),
         Err(_) => None,
     };
     let (outcome, took) = ended.unzip();
@@ -372,7 +369,7 @@ async fn wait_in_line(app: &Arc<App>, run: Run, limit: Duration) -> Result<Start
     let run = started.run;
     let left = limit.saturating_sub(called.elapsed());
     let outcome = outcome(app, run, left).await;
-    let outcome = outcome.map_err(|error| Refused::Failed(Some(id), error))?;
+    let outcome = outcome.map_err(|error| Refused::Failed(id, error))?;
     Ok(Started { outcome, ..started })
 }
 

@@ -332,7 +332,8 @@ fn not_started(program: u64, refused: Refused) -> Response {
             let sentence = "The server is stopping. Try again in 5 seconds.".to_owned();
             (StatusCode::SERVICE_UNAVAILABLE, sentence, Some("5"))
         }
-        Refused::Failed(run, error) => return failed(run, &error),
+        Refused::NotAccepted(error) => return failed(None, &error),
+        Refused::Failed(run, error) => return failed(Some(run), &error),
     };
     let mut response = legacy(status, &sentence);
     if let Some(seconds) = again {
@@ -343,22 +344,34 @@ fn not_started(program: u64, refused: Refused) -> Response {
     response
 }
 
-/// The answer where the record could not be written.
+/// The answer where the record could not be written: of a run, or to begin one.
 fn failed(run: Option<RunId>, error: &crate::Error) -> Response {
     tracing::error!(
         run = run.map(tracing::field::display),
         "a run cannot be recorded: {error}"
     );
-    let response = match error.full {
-        true => legacy(
+    let full = "There is no room left to record the run";
+    let (status, sentence) = match (error.full, run) {
+        (true, Some(_)) => (
             StatusCode::INSUFFICIENT_STORAGE,
-            "There is no room left to record the run, so its outcome is not kept. Free some room and try again.",
+            format!("{full}, so its outcome is not kept. Free some room and try again."),
         ),
-        false => legacy(
+        (true, None) => (
+            StatusCode::INSUFFICIENT_STORAGE,
+            format!("{full}, so it was not started. Free some room and try again."),
+        ),
+        (false, Some(_)) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            "The run could not be recorded, so its outcome is not known. The server's log says why.",
+            "The run could not be recorded, so its outcome is not known. The server's log says why."
+                .to_owned(),
+        ),
+        (false, None) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The run could not be recorded, so it was not started. The server's log says why."
+                .to_owned(),
         ),
     };
+    let response = legacy(status, &sentence);
     match run {
         Some(run) => of_run(run, response),
         None => response,

@@ -89,12 +89,15 @@ async fn a_server_that_stops_begins_nothing() {
 async fn a_run_that_cannot_be_recorded_is_not_told_as_if_it_were() {
     let app = TestApp::new(&PROGRAMS).await;
     app.app.store.close().await.unwrap();
-    for query in ["program_id=1", "program_id=1&run_async=True"] {
-        app.api(query).await.failed(
-            503,
-            "The run could not be recorded, so its outcome is not known. The server's log says why.",
-        );
-    }
+    app.api("program_id=1").await.failed(
+        503,
+        "The run could not be recorded, so its outcome is not known. The server's log says why.",
+    );
+    let answer = app.api("program_id=1&run_async=True").await;
+    answer.refused(
+        503,
+        "The run could not be recorded, so it was not started. The server's log says why.",
+    );
 }
 
 /// One call of a real server: the status, the run, the body.
@@ -153,7 +156,9 @@ fn a_full_disk_loses_nothing_that_was_answered() {
     for (_, run, body) in accepted {
         assert!(state(run).is_some(), "{body}");
     }
-    for (status, run, body) in full.iter().chain([refused]) {
-        assert_eq!((*status, body.as_str(), state(run)), (507, FULL, None));
+    for (status, run, body) in full {
+        assert_eq!((status, body.as_str(), state(&run)), (507, FULL, None));
     }
+    let not_started = FULL.replace("its outcome is not kept", "it was not started");
+    assert_eq!(*refused, (507, String::new(), not_started));
 }

@@ -172,8 +172,9 @@ impl Problem {
                 "The server is stopping.",
             )
             .after(5),
+            Refused::NotAccepted(error) => Problem::ours(&error),
             Refused::Failed(run, error) => Problem {
-                run,
+                run: Some(run),
                 retry_safe: false,
                 ..Problem::ours(&error)
             },
