@@ -16,4 +16,4 @@ docs:
 	UPDATE=1 cargo test --workspace
 
 bench:
-	cargo bench --bench api --bench code --bench history --bench hostile
+	cargo bench --bench api --bench code --bench history --bench hostile --bench runs

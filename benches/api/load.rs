@@ -91,15 +91,7 @@ impl Load<'_> {
             }
             all
         });
-        let rate = latencies.len() as f64 / start.elapsed().as_secs_f64();
-        latencies.sort_unstable();
-        let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize];
-        Measured {
-            count: latencies.len(),
-            rate,
-            p50: at(0.5),
-            p99: at(0.99),
-        }
+        Measured::of(&mut latencies, start.elapsed())
     }
 }
 
@@ -113,13 +105,11 @@ async fn call(
     stream.set_nodelay(true).expect("a socket");
     let mut latencies = Vec::with_capacity(1 << 16);
     let mut answer = vec![0; 4096];
-    // All answers have one length, which the first one tells.
-    let mut length = None;
     loop {
         let start = Instant::now();
         stream.write_all(request).await.expect("it is sent");
         let mut read = 0;
-        while length.is_none_or(|length| read < length) {
+        while !answer[..read].ends_with(body) {
             let more = stream
                 .read(&mut answer[read..])
                 .await
@@ -130,21 +120,33 @@ async fn call(
                 String::from_utf8_lossy(&answer[..read])
             );
             read += more;
-            if length.is_none() && answer[..read].ends_with(body) {
-                length = Some(read);
-            }
         }
         latencies.push(start.elapsed());
-        let good = answer.starts_with(b"HTTP/1.1 200") && answer[..read].ends_with(body);
+        let good = answer.starts_with(b"HTTP/1.1 200");
         assert!(good, "{}", String::from_utf8_lossy(&answer[..read]));
         if end.has_come() {
             return latencies;
         }
-        tokio::time::sleep_until((start + pace).into()).await;
+        // Even a time that is over is slept for to the end of its millisecond.
+        if !pace.is_zero() {
+            tokio::time::sleep_until((start + pace).into()).await;
+        }
     }
 }
 
 impl Measured {
+    /// What came of requests that took so long each, and together.
+    pub fn of(latencies: &mut [Duration], time: Duration) -> Measured {
+        latencies.sort_unstable();
+        let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize];
+        Measured {
+            count: latencies.len(),
+            rate: latencies.len() as f64 / time.as_secs_f64(),
+            p50: at(0.5),
+            p99: at(0.99),
+        }
+    }
+
     /// The median of each figure.
     pub fn median(rounds: &[Measured]) -> Measured {
         fn middle<T: Copy>(
