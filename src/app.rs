@@ -11,10 +11,11 @@ use crate::code::Codes;
 use crate::config::Config;
 use crate::egress::Egress;
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::packages::{Packages, Tools};
 use crate::programs::{Programs, Served};
 use crate::runs::Waiters;
-use crate::store::{NodeId, RunId, Store};
+use crate::store::{NodeId, RECORD, RunId, Store};
 
 /// What calls, workers and commands share.
 pub struct App {
@@ -36,6 +37,8 @@ pub struct App {
     pub egress: Arc<Egress>,
     /// Places for runs at work.
     pub slots: Arc<Semaphore>,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Turns at going through runs again, to show their steps.
     pub replays: Semaphore,
     /// How many calls wait for a place.
@@ -78,6 +81,7 @@ impl App {
             slots: Arc::new(Semaphore::new(
                 config.max_running.clamp(1, Semaphore::MAX_PERMITS),
             )),
+            metrics: Metrics::new(config.data.join(RECORD)),
             replays: Semaphore::new(2),
             packages: Packages::new(
                 Tools::of(&config, codes.clone()),

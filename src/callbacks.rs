@@ -114,6 +114,7 @@ async fn tell(app: Arc<App>, client: Arc<Client>, callback: Callback, place: Own
         Ok(status) => ((200..300).contains(&status), status.to_string()),
         Err(why) => (false, why),
     };
+    app.metrics.called_back(told);
     // Who is gone for good says so.
     let over = told || answer == "410";
     let again = AGAIN.get(callback.tries as usize).filter(|_| !over);

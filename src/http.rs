@@ -4,22 +4,22 @@ pub mod api;
 pub mod health;
 pub mod key;
 pub mod listen;
+pub mod metrics;
 pub mod openapi;
 pub mod parameters;
 pub mod timing;
 pub mod transport;
 pub mod v1;
 
-use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{any, get};
-use tower::util::MapFuture;
 
 use self::listen::Limits;
+use self::timing::Timed;
 pub use self::v1::Whole;
 use crate::app::App;
 use crate::config::Config;
@@ -30,13 +30,15 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/api", any(api::answer))
         .route("/openapi.json", get(described))
         .nest("/v1", v1::routes())
+        .route("/metrics", get(metrics::answer))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(async || legacy(StatusCode::NOT_FOUND, "There is nothing at this address."))
-        .with_state(app)
+        .with_state(app.clone())
         .layer(tower::layer::layer_fn(key::Keyless))
-        .layer(tower::layer::layer_fn(|inner| {
-            MapFuture::new(inner, timing::timed::<Infallible, _>)
+        .layer(tower::layer::layer_fn(move |inner| Timed {
+            inner,
+            app: app.clone(),
         }))
 }
 
@@ -55,7 +57,11 @@ pub fn document() -> serde_json::Value {
         .map(|(operation, _)| (operation, openapi::PROBLEM));
     let api = api.iter().map(|operation| (operation, api::ERROR));
     let health = health.iter().map(|operation| (operation, health::ERROR));
-    openapi::document("Waystation", api.chain(v1).chain(health))
+    let metrics = metrics::operations();
+    let metrics = metrics
+        .iter()
+        .map(|operation| (operation, openapi::PROBLEM));
+    openapi::document("Waystation", api.chain(v1).chain(health).chain(metrics))
 }
 
 /// An answer of the 2019 API that is an error: `{"Error":"…"}`.

@@ -9,6 +9,7 @@ pub mod egress;
 pub mod fault;
 pub mod http;
 pub mod keys;
+pub mod metrics;
 pub mod packages;
 pub mod programs;
 pub mod recorder;

@@ -527,6 +527,10 @@ pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<
         &recorder,
         limits,
     )));
+    if run.hold.is_none_or(|hold| hold.fence == 1) {
+        let delay = u64::try_from(now() - run.created_at).unwrap_or_default();
+        app.metrics.began(Duration::from_micros(delay));
+    }
     let begun = Instant::now();
     let outcome = match recorder.attend(work).await {
         Attended::Ended(outcome) => working.outcome(outcome),
@@ -537,6 +541,7 @@ pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<
         return Ok(Ran::Left);
     };
     let recorded = begun.elapsed() - ran;
+    app.metrics.ended(run.program.plan.id, told(&outcome), ran);
     app.waiters.tell(run.id);
     app.written.notify_waiters();
     if run.limited {
@@ -546,6 +551,15 @@ pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<
         app.calls_back.notify_one();
     }
     Ok(Ran::Ended(outcome, (ran, recorded)))
+}
+
+/// How a run ended, in words.
+fn told(outcome: &Outcome) -> (&'static str, &'static str) {
+    match outcome {
+        Outcome::Succeeded(_) => (State::Succeeded.name(), ""),
+        Outcome::Failed(failure) => (State::Failed.name(), failure.reason.name()),
+        Outcome::Cancelled(failure) => (State::Cancelled.name(), failure.reason.name()),
+    }
 }
 
 impl Run {

@@ -1,5 +1,7 @@
 //! `waystation serve`: the server.
 
+mod systemd;
+
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -131,7 +133,10 @@ async fn serve(dir: &Path, config: Config) -> Done {
         http::limits(&app.config),
         async move { told.notified().await },
     ));
+    systemd::ready();
+    tokio::spawn(systemd::watched(app.clone()));
     stop.asked().await;
+    systemd::stopping();
     tracing::info!(
         "stopping: no new runs, those at work have {:?}",
         app.config.drain

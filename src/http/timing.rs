@@ -1,32 +1,116 @@
-//! The header `Server-Timing` (W3C Server Timing): where the time of a request went, in milliseconds.
+//! How long requests take: for their callers in the header `Server-Timing` (W3C Server Timing), in milliseconds, and for whoever
+//! watches over the server in its metrics.
 
 use std::fmt::Write;
-use std::time::Instant;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method, Request};
 use axum::response::Response;
+use tower::Service;
 
+use super::{api, health, metrics, v1};
+use crate::app::App;
 use crate::runs::Took;
 
 const NAME: HeaderName = HeaderName::from_static("server-timing");
 
-/// Adds the header to the answer that comes: the whole time, and the parts of a run that was waited for, which stand in the
-/// extensions of the answer.
-pub async fn timed<E, F>(answer: F) -> Result<Response, E>
+/// A service whose answers say how long they took, and are counted.
+#[derive(Clone)]
+pub struct Timed<S> {
+    /// What answers.
+    pub inner: S,
+    /// Where it is counted.
+    pub app: Arc<App>,
+}
+
+impl<S, B> Service<Request<B>> for Timed<S>
 where
-    F: Future<Output = Result<Response, E>>,
+    S: Service<Request<B>, Response = Response>,
+    S::Future: Send + 'static,
 {
-    let start = Instant::now();
-    let mut response = answer.await?;
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let start = Instant::now();
+        let method = method(request.method());
+        let route = route(request.uri().path());
+        let answer = self.inner.call(request);
+        let app = self.app.clone();
+        Box::pin(async move {
+            let mut response = answer.await?;
+            let took = start.elapsed();
+            tell(&mut response, took);
+            app.metrics
+                .request(method, route, response.status().as_u16(), took);
+            Ok(response)
+        })
+    }
+}
+
+/// Adds the header: the whole time, and the parts of a run that was waited for, which stand in the extensions of the answer.
+fn tell(response: &mut Response, took: Duration) {
     let mut text = String::with_capacity(80);
     if let Some(Took { wait, run, record }) = response.extensions_mut().remove() {
         for (part, time) in [("wait", wait), ("run", run), ("record", record)] {
             let _ = write!(text, "{part};dur={:.3}, ", time.as_secs_f64() * 1e3);
         }
     }
-    let _ = write!(text, "total;dur={:.3}", start.elapsed().as_secs_f64() * 1e3);
+    let _ = write!(text, "total;dur={:.3}", took.as_secs_f64() * 1e3);
     if let Ok(value) = HeaderValue::try_from(text) {
         response.headers_mut().insert(NAME, value);
     }
-    Ok(response)
+}
+
+/// The method, or another word where callers could think of any.
+fn method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "_OTHER",
+    }
+}
+
+/// The address as it stands in the OpenAPI document, empty where there is none.
+fn route(path: &str) -> &'static str {
+    static ROUTES: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        let v1 = v1::operations();
+        let v1 = v1.iter().map(|(operation, _)| operation.path);
+        let mut routes: Vec<_> = v1.collect();
+        for operation in [
+            api::operations(),
+            health::operations(),
+            metrics::operations(),
+        ]
+        .concat()
+        {
+            routes.push(operation.path);
+        }
+        routes
+    });
+    let fits = |route: &&str| {
+        let mut parts = path.split('/');
+        let same = |of: &str| {
+            let part = parts.next();
+            part == Some(of) || (of.starts_with('{') && part.is_some_and(|part| !part.is_empty()))
+        };
+        route.split('/').all(same) && parts.next().is_none()
+    };
+    match path {
+        "/api" => "/api",
+        _ => ROUTES.iter().copied().find(fits).unwrap_or(""),
+    }
 }

@@ -10,6 +10,7 @@ mod serve;
 mod settings;
 #[path = "../support/mod.rs"]
 mod support;
+mod systemd;
 mod watch;
 
 use std::io::{BufRead, BufReader};

@@ -87,7 +87,7 @@ async fn every_operation_is_there() {
             count += 1;
         }
     }
-    assert_eq!(count, 16);
+    assert_eq!(count, 17);
 }
 
 #[tokio::test]
