@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fault;
@@ -21,7 +22,7 @@ const WAITING: usize = 4_096;
 /// Work inside a transaction, or, without a connection, work that is given up because the transaction
 /// has failed. It gives what tells its caller how it went, once that is known.
 type Work = Box<dyn FnOnce(Option<&Connection>) -> Told + Send>;
-type Told = Box<dyn FnOnce(Result<(), Error>)>;
+type Told = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
 enum Job {
     Work(Work),
@@ -37,9 +38,10 @@ impl Writer {
     /// Starts the thread.
     pub fn start(connection: Connection, commits: Arc<AtomicU64>) -> Result<Writer, Error> {
         let (jobs, waiting) = mpsc::channel(WAITING);
+        let tellers = Tellers::start();
         std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || work(connection, waiting, &commits))
+            .spawn(move || work(connection, waiting, &commits, &tellers))
             .map_err(|error| Error::Failed(format!("no thread to write on: {error}")))?;
         Ok(Writer { jobs })
     }
@@ -75,7 +77,47 @@ impl Writer {
     }
 }
 
-fn work(connection: Connection, mut waiting: mpsc::Receiver<Job>, commits: &AtomicU64) {
+/// Tells callers how their work went. That is done by a task of the runtime: to wake many tasks from another thread
+/// takes a word to the runtime for each of them.
+struct Tellers(Option<mpsc::UnboundedSender<Batch>>);
+
+/// Those whose work was in one transaction, and how that went.
+type Batch = (Vec<Told>, Result<(), Error>);
+
+impl Tellers {
+    /// Tells from the runtime that this is called in, if it is called in one.
+    fn start() -> Tellers {
+        let Ok(runtime) = Handle::try_current() else {
+            return Tellers(None);
+        };
+        let (send, mut waiting) = mpsc::unbounded_channel::<Batch>();
+        runtime.spawn(async move {
+            while let Some((told, result)) = waiting.recv().await {
+                told.into_iter().for_each(|tell| tell(result.clone()));
+            }
+        });
+        Tellers(Some(send))
+    }
+
+    fn tell(&self, told: Vec<Told>, result: Result<(), Error>) {
+        let left = match &self.0 {
+            Some(send) if told.len() > 1 => match send.send((told, result)) {
+                Ok(()) => return,
+                Err(back) => back.0,
+            },
+            _ => (told, result),
+        };
+        let (told, result) = left;
+        told.into_iter().for_each(|tell| tell(result.clone()));
+    }
+}
+
+fn work(
+    connection: Connection,
+    mut waiting: mpsc::Receiver<Job>,
+    commits: &AtomicU64,
+    tellers: &Tellers,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut closing = None;
     while closing.is_none() {
@@ -95,7 +137,7 @@ fn work(connection: Connection, mut waiting: mpsc::Receiver<Job>, commits: &Atom
             };
         }
         if !batch.is_empty() {
-            commit(&connection, batch.drain(..), commits);
+            commit(&connection, batch.drain(..), commits, tellers);
         }
     }
     let closed = connection.close().map_err(|(_, error)| Error::from(error));
@@ -105,7 +147,12 @@ fn work(connection: Connection, mut waiting: mpsc::Receiver<Job>, commits: &Atom
 }
 
 /// Does a batch of work in one transaction and tells everybody.
-fn commit(connection: &Connection, batch: impl Iterator<Item = Work>, commits: &AtomicU64) {
+fn commit(
+    connection: &Connection,
+    batch: impl Iterator<Item = Work>,
+    commits: &AtomicU64,
+    tellers: &Tellers,
+) {
     let mut told = Vec::new();
     let mut result = begin(connection);
     for (number, work) in batch.enumerate() {
@@ -129,9 +176,7 @@ fn commit(connection: &Connection, batch: impl Iterator<Item = Work>, commits: &
     if result.is_err() && !connection.is_autocommit() {
         let _ = execute(connection, "ROLLBACK");
     }
-    for tell in told {
-        tell(result.clone());
-    }
+    tellers.tell(told, result);
 }
 
 fn begin(connection: &Connection) -> Result<(), Error> {
