@@ -43,6 +43,8 @@ pub struct App {
     pub replays: Semaphore,
     /// How many calls wait for a place.
     pub waiting: AtomicUsize,
+    /// How many calls of each account wait for runs or their outcomes.
+    pub calls: Mutex<HashMap<i64, usize>>,
     /// How many runs wait in the store to begin.
     pub queued: AtomicU64,
     /// The runs at work, each with whose it is and the [word](crate::runs::Stop) that stops it, 0 as long as none is said.
@@ -96,6 +98,7 @@ impl App {
             programs: Programs::default(),
             keys,
             waiting: AtomicUsize::new(0),
+            calls: Mutex::default(),
             queued: AtomicU64::new(0),
             running: Mutex::default(),
             cancelled_early: Mutex::default(),

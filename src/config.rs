@@ -62,6 +62,15 @@ pub struct Config {
     )]
     pub max_queued: u64,
 
+    /// How many calls of one account may wait for runs and their outcomes at once; further ones are answered 429. No limit by
+    /// default
+    #[arg(long, env = "WAYSTATION_ACCOUNT_CALLS", value_name = "COUNT")]
+    pub account_calls: Option<usize>,
+
+    /// How many unfinished runs of one account may be in the record; further calls are answered 429. No limit by default
+    #[arg(long, env = "WAYSTATION_ACCOUNT_RUNS", value_name = "COUNT")]
+    pub account_runs: Option<u32>,
+
     /// How long a call waits for its run; then it is answered 504 with the run's id, and the run goes on
     #[arg(long, env = "WAYSTATION_WAIT", default_value = "2m", value_parser = time, value_name = "TIME")]
     pub wait: Duration,

@@ -4,6 +4,7 @@ mod stop;
 mod waiters;
 mod work;
 
+use std::collections::hash_map::Entry as Entries;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -82,6 +83,10 @@ pub enum Refused {
     QueueFull,
     /// As many runs wait for others of their program as it allows.
     Crowded,
+    /// As many calls of the account wait as may.
+    AccountCalls,
+    /// As many runs of the account are unfinished as may be.
+    AccountRuns,
     /// A call of the same name was for something else.
     KeyReused,
     /// The server is stopping.
@@ -177,7 +182,10 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
         limited: false,
     };
     match call.wait {
-        Some(limit) => wait(app, run, limit).await,
+        Some(limit) => {
+            let _calling = Calling::new(app, call.account)?;
+            wait(app, run, limit).await
+        }
         None => queue(app, run).await,
     }
 }
@@ -259,7 +267,11 @@ async fn queue(app: &Arc<App>, mut run: Run) -> Result<Started, Refused> {
         return Err(Refused::QueueFull);
     }
     fault::at("accept.before_commit");
-    if let Err(error) = app.store.begin(run.header(None), None).await {
+    let header = NewRun {
+        account_runs: app.config.account_runs,
+        ..run.header(None)
+    };
+    if let Err(error) = app.store.begin(header, None).await {
         app.queued.fetch_sub(1, Ordering::Relaxed);
         return taken(app, None, error).await;
     }
@@ -273,6 +285,10 @@ async fn begin(app: &App, run: &mut Run) -> Result<(), store::Error> {
     let (node, started_at) = (app.node, now());
     fault::at("accept.before_commit");
     let header = run.header(Some(started_at));
+    let header = NewRun {
+        account_runs: app.config.account_runs,
+        ..header
+    };
     app.store.begin(header, Some(node)).await?;
     fault::at("accept.after_commit");
     run.started_at = Some(started_at);
@@ -289,6 +305,7 @@ async fn taken(app: &App, wait: Option<Duration>, error: store::Error) -> Result
     let run = match error {
         store::Error::Taken { same: false, .. } => return Err(Refused::KeyReused),
         store::Error::Crowded => return Err(Refused::Crowded),
+        store::Error::Busy => return Err(Refused::AccountRuns),
         store::Error::Taken { run, .. } => run,
         error => return Err(Refused::NotAccepted(error.into())),
     };
@@ -416,6 +433,33 @@ async fn slot(app: &App, limit: Duration) -> Result<OwnedSemaphorePermit, Refuse
     match tokio::time::timeout(limit, app.slots.clone().acquire_owned()).await {
         Ok(slot) => slot.map_err(|_| Refused::Draining),
         Err(_) => Err(Refused::TooMany),
+    }
+}
+
+/// A call of an account that waits for its run, counted as long as it does.
+struct Calling<'a>(&'a App, i64);
+
+impl<'a> Calling<'a> {
+    fn new(app: &'a App, account: i64) -> Result<Calling<'a>, Refused> {
+        let mut calls = lock(&app.calls);
+        let count = calls.entry(account).or_default();
+        if app.config.account_calls.is_some_and(|most| *count >= most) {
+            return Err(Refused::AccountCalls);
+        }
+        *count += 1;
+        Ok(Calling(app, account))
+    }
+}
+
+impl Drop for Calling<'_> {
+    fn drop(&mut self) {
+        let mut calls = lock(&self.0.calls);
+        if let Entries::Occupied(mut count) = calls.entry(self.1) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 }
 
@@ -582,6 +626,7 @@ impl Run {
             key: self.key.clone(),
             limit: self.limit.clone(),
             callback: self.callback.clone(),
+            account_runs: None,
             created_at: self.created_at,
             started_at,
         }

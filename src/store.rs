@@ -282,6 +282,8 @@ pub struct NewRun {
     pub limit: Option<Limit>,
     /// The URL that is told how it ended, if one is.
     pub callback: Option<String>,
+    /// How many runs of its account may be unfinished beside it, where it is to be seen to.
+    pub account_runs: Option<u32>,
     /// When it was called for.
     pub created_at: i64,
     /// When it began, if it has.
@@ -703,6 +705,9 @@ pub enum Error {
     /// As many runs wait for others of their key as may.
     #[error("too many runs wait for others of their key")]
     Crowded,
+    /// As many runs of the account are unfinished as may be.
+    #[error("too many runs of the account are unfinished")]
+    Busy,
     /// A call of that name has a run already.
     #[error("a call of that name has run {run} already")]
     Taken {

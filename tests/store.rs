@@ -72,6 +72,7 @@ fn run(program: i64, version: VersionId, started_at: Option<i64>) -> NewRun {
         key: None,
         limit: None,
         callback: None,
+        account_runs: None,
         created_at: 10,
         started_at,
     }

@@ -323,6 +323,16 @@ fn not_started(program: u64, refused: Refused) -> Response {
             let status = StatusCode::TOO_MANY_REQUESTS;
             (status, sentence.to_owned(), Some("5"))
         }
+        Refused::AccountCalls => {
+            let sentence = "Too many calls of this account are waiting. Try again in 1 second.";
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            (status, sentence.to_owned(), Some("1"))
+        }
+        Refused::AccountRuns => {
+            let sentence = "Too many runs of this account are unfinished. Try again in 5 seconds.";
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            (status, sentence.to_owned(), Some("5"))
+        }
         Refused::KeyReused => {
             let sentence =
                 "The `Idempotency-Key` was used for another call of this program.".to_owned();

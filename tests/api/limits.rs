@@ -51,6 +51,37 @@ async fn nobody_waits_in_line_longer_than_a_caller_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_has_only_so_many_calls_and_runs() {
+    let flags = [
+        &NO_END[..],
+        &["--account-calls", "1", "--account-runs", "2"],
+    ]
+    .concat();
+    let app = TestApp::with(&PROGRAMS, &flags).await;
+    let (endless, ()) = tokio::join!(app.api("program_id=2"), async {
+        app.at_work(1).await;
+        let answer = app.api("program_id=1").await;
+        let sentence = "Too many calls of this account are waiting. Try again in 1 second.";
+        answer.refused(429, sentence);
+        assert_eq!(answer.header("retry-after"), "1");
+        // Nobody waits for these.
+        for _ in 0..2 {
+            app.api("program_id=2&run_async=True").await.run();
+        }
+        app.at_work(3).await;
+        let answer = app.api("program_id=2&run_async=True").await;
+        let sentence = "Too many runs of this account are unfinished. Try again in 5 seconds.";
+        answer.refused(429, sentence);
+        assert_eq!(answer.header("retry-after"), "5");
+        app.cancel();
+    });
+    assert_eq!(endless.status, 500);
+    app.at_work(0).await;
+    app.api("program_id=1").await.finished(SHOWN);
+    app.api("program_id=1&run_async=True").await.run();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_takes_no_more() {
     let flags = [&NO_END[..], &["--max-running", "1", "--max-queued", "2"]].concat();
     let app = TestApp::with(&PROGRAMS, &flags).await;

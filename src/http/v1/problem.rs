@@ -154,6 +154,18 @@ impl Problem {
                 "Too many runs of this program are waiting.",
             )
             .after(5),
+            Refused::AccountCalls => Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                ("too_many_calls", "Too many calls"),
+                "Too many calls of this account are waiting.",
+            )
+            .after(1),
+            Refused::AccountRuns => Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                ("too_many_runs", "Too many runs"),
+                "Too many runs of this account are unfinished.",
+            )
+            .after(5),
             Refused::TooMany => Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 ("too_many_calls", "Too many calls"),

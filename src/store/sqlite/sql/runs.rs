@@ -26,6 +26,9 @@ pub(in super::super) fn begin(
         if let Some(limit) = run.limit.as_ref().filter(|_| holder.is_none()) {
             room(connection, limit)?;
         }
+        if let Some(most) = run.account_runs {
+            few(connection, run.account, most)?;
+        }
         let number = insert(connection, run, None)?;
         if let Some(key) = &run.key {
             name(connection, run, key, number)?;
@@ -57,6 +60,18 @@ pub(in super::super) fn begin(
             ])?;
         Ok(())
     })
+}
+
+/// Makes sure that one more run of an account may be unfinished.
+fn few(connection: &Connection, account: i64, most: u32) -> Result<(), Error> {
+    let sql = "SELECT count(*) FROM
+                 (SELECT 1 FROM queue JOIN runs ON runs.number = queue.run WHERE runs.account = ?1 LIMIT ?2)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let unfinished: u32 = statement.query_row(params![account, most], |row| row.get(0))?;
+    match unfinished < most {
+        true => Ok(()),
+        false => Err(Error::Busy),
+    }
 }
 
 /// Makes sure that one more run may wait for others of its key.
