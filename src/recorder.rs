@@ -177,6 +177,7 @@ impl<'a> Recorder<'a> {
                 let run = self.run.header(Some(self.started_at));
                 let node = self.app.node;
                 self.app.store.begin(run, Some(node)).await?;
+                self.app.written.notify_waiters();
                 *hold.insert(Hold {
                     run: self.run.id,
                     node,
@@ -266,8 +267,7 @@ impl<'a> Recorder<'a> {
             Ok(()) => Ok(Some(outcome)),
             Err(store::Error::Lost) => Ok(None),
             Err(error @ store::Error::Overfull) => {
-                let failure = Failure::new(error.to_string()).because(Reason::Limit);
-                let outcome = Outcome::Failed(failure);
+                let outcome = overfull(&error);
                 let end = End {
                     steps,
                     ..ended(&outcome, self.isolation(), ended_at)
@@ -493,14 +493,21 @@ impl std::io::Write for Hashed {
 
 /// Lets go of a run that is held until that can be written: nothing else would end the run, or have it gone on with,
 /// before the server starts again.
-pub async fn persist(store: Arc<dyn Store>, hold: Hold, made: Arc<Made>, how: Leave) {
+pub async fn persist(store: Arc<dyn Store>, hold: Hold, made: Arc<Made>, mut how: Leave) {
     loop {
         tokio::time::sleep(AGAIN).await;
         match store.leave(hold, made.clone(), how.clone()).await {
             Ok(()) => {
                 return tracing::info!(run = %hold.run, "what became of a run is recorded now");
             }
-            Err(store::Error::Closed | store::Error::Lost | store::Error::Overfull) => return,
+            Err(store::Error::Closed | store::Error::Lost) => return,
+            Err(error @ store::Error::Overfull) => {
+                if let Leave::Ended(end) = &how {
+                    let failed = ended(&overfull(&error), end.isolation, end.ended_at);
+                    let steps = end.steps;
+                    how = Leave::Ended(End { steps, ..failed });
+                }
+            }
             Err(_) => {}
         }
     }
@@ -508,6 +515,11 @@ pub async fn persist(store: Arc<dyn Store>, hold: Hold, made: Arc<Made>, how: Le
 
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How a run ends that would keep more than it may.
+fn overfull(error: &store::Error) -> Outcome {
+    Outcome::Failed(Failure::new(error.to_string()).because(Reason::Limit))
+}
 
 /// An outcome as the store keeps it.
 fn ended(outcome: &Outcome, isolation: Option<&'static str>, ended_at: i64) -> End {

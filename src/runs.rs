@@ -15,8 +15,10 @@ use engine::program::OnNodeLoss;
 use engine::run::{Failure, Outcome};
 use engine::value::{Record, Value};
 use engine::variables::Name;
+use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 
 use self::stop::Working;
 pub use self::stop::{LOST, Stop, cancel, drain};
@@ -244,7 +246,7 @@ fn hash(function: &str, variables: &[(Name, Value)]) -> [u8; 32] {
 }
 
 /// Accepts a run that nobody waits for: it is in the record before this returns.
-async fn queue(app: &Arc<App>, mut run: Run) -> Result<Started, Refused> {
+async fn queue(app: &Arc<App>, run: Run) -> Result<Started, Refused> {
     let started = Started {
         run: run.id,
         outcome: None,
@@ -256,28 +258,54 @@ async fn queue(app: &Arc<App>, mut run: Run) -> Result<Started, Refused> {
         && app.queued.load(Ordering::Relaxed) == 0
         && let Ok(slot) = app.slots.clone().try_acquire_owned()
     {
-        if let Err(error) = begin(app, &mut run).await {
-            return taken(app, None, error).await;
-        }
-        tokio::spawn(attended(app.clone(), run, slot));
-        return Ok(started);
+        let ours = app.clone();
+        return match Lasting::new(async move { begun(&ours, run, slot).await }).await {
+            Ok(_) => Ok(started),
+            Err(error) => taken(app, None, error).await,
+        };
     }
     if app.queued.fetch_add(1, Ordering::Relaxed) >= app.config.max_queued {
         app.queued.fetch_sub(1, Ordering::Relaxed);
         return Err(Refused::QueueFull);
     }
-    fault::at("accept.before_commit");
-    let header = NewRun {
-        account_runs: app.config.account_runs,
-        ..run.header(None)
+    let queued = {
+        let app = app.clone();
+        async move {
+            fault::at("accept.before_commit");
+            let header = NewRun {
+                account_runs: app.config.account_runs,
+                ..run.header(None)
+            };
+            let queued = app.store.begin(header, None).await;
+            match &queued {
+                Ok(()) => {
+                    fault::at("accept.after_commit");
+                    app.wake.notify_one();
+                }
+                Err(_) => {
+                    app.queued.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+            queued
+        }
     };
-    if let Err(error) = app.store.begin(header, None).await {
-        app.queued.fetch_sub(1, Ordering::Relaxed);
-        return taken(app, None, error).await;
+    match Lasting::new(queued).await {
+        Ok(()) => Ok(started),
+        Err(error) => taken(app, None, error).await,
     }
-    fault::at("accept.after_commit");
-    app.wake.notify_one();
-    Ok(started)
+}
+
+/// A run that is at work in a task of its own.
+type AtWork = JoinHandle<Result<Ran, Error>>;
+
+/// Has a run in the record, as held by this server, and at work.
+async fn begun(
+    app: &Arc<App>,
+    mut run: Run,
+    slot: OwnedSemaphorePermit,
+) -> Result<AtWork, store::Error> {
+    begin(app, &mut run).await?;
+    Ok(tokio::spawn(attended(app.clone(), run, slot)))
 }
 
 /// Has a run in the record, as held by this server.
@@ -336,7 +364,7 @@ pub async fn outcome(app: &App, id: RunId, limit: Duration) -> Result<Option<Out
 }
 
 /// Runs a run now and waits for its outcome, up to the limit. It goes on when the caller leaves.
-async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, Refused> {
+async fn wait(app: &Arc<App>, run: Run, limit: Duration) -> Result<Started, Refused> {
     if run.limit.is_some() {
         return wait_in_line(app, run, limit).await;
     }
@@ -344,21 +372,24 @@ async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, 
     let slot = slot(app, limit).await?;
     let waited = called.elapsed();
     let id = run.id;
-    if (run.key.is_some() || run.callback.is_some())
-        && let Err(error) = begin(app, &mut run).await
-    {
-        drop(slot);
-        let left = limit.saturating_sub(called.elapsed());
-        return taken(app, Some(left), error).await;
-    }
-    let limit = limit.saturating_sub(called.elapsed());
     let waiter = run.resumes.then(|| app.waiters.add(id));
-    let work = {
-        let app = app.clone();
-        async move { execute(&app, run, slot).await }
+    let ours = app.clone();
+    let work = if run.key.is_some() || run.callback.is_some() {
+        match Lasting::new(async move { begun(&ours, run, slot).await }).await {
+            Ok(work) => work
+                .map(|ran| ran.unwrap_or_else(|error| Err(Error::new(error.to_string()))))
+                .left_future(),
+            Err(error) => {
+                let left = limit.saturating_sub(called.elapsed());
+                return taken(app, Some(left), error).await;
+            }
+        }
+    } else {
+        Lasting::new(async move { execute(&ours, run, slot).await }).right_future()
     };
+    let limit = limit.saturating_sub(called.elapsed());
     let outcome = async {
-        match Lasting(Some(Box::pin(work))).await? {
+        match work.await? {
             Ran::Ended(outcome, (run, record)) => {
                 let wait = waited;
                 Ok((outcome, Some(Took { wait, run, record })))
@@ -366,9 +397,13 @@ async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, 
             Ran::Left => Ok((elsewhere(app, id, waiter).await?, None)),
         }
     };
+    let failed = |error| Refused::Failed(id, error);
     let ended = match tokio::time::timeout(limit, outcome).await {
-        Ok(ended) => Some(ended.map_err(|error| Refused::Failed(id, error))?),
-        Err(_) => None,
+        Ok(ended) => Some(ended.map_err(failed)?),
+        Err(_) => {
+            known(app, id).await.map_err(failed)?;
+            None
+        }
     };
     let (outcome, took) = ended.unzip();
     Ok(Started {
@@ -378,6 +413,24 @@ async fn wait(app: &Arc<App>, mut run: Run, limit: Duration) -> Result<Started, 
         took: took.flatten(),
     })
 }
+
+/// Waits until a run that is at work is in the record: who is told that it goes on is to find it there.
+async fn known(app: &App, id: RunId) -> Result<(), Error> {
+    let known = async {
+        loop {
+            let written = app.written.notified();
+            if app.store.run(id).await?.is_some() {
+                return Ok(());
+            }
+            written.await;
+        }
+    };
+    let unknown = |_| Error::new("the run goes on, and is not in the record yet");
+    tokio::time::timeout(KNOWN, known).await.map_err(unknown)?
+}
+
+/// How long a caller waits for that.
+const KNOWN: Duration = Duration::from_secs(10);
 
 /// Has a run that is limited queued, and waits for its outcome.
 async fn wait_in_line(app: &Arc<App>, run: Run, limit: Duration) -> Result<Started, Refused> {
@@ -526,12 +579,16 @@ pub fn inputs(function: &Function, recorded: &str) -> Result<Vec<(Name, Value)>,
     Ok(inputs.collect())
 }
 
-/// Runs a run that nobody here waits for.
-pub async fn attended(app: Arc<App>, run: Run, slot: OwnedSemaphorePermit) {
+/// Runs a run in a task of its own.
+///
+/// # Errors
+/// When the record cannot be read or written, which is logged too.
+pub async fn attended(app: Arc<App>, run: Run, slot: OwnedSemaphorePermit) -> Result<Ran, Error> {
     let id = run.id;
-    if let Err(error) = execute(&app, run, slot).await {
+    let ran = execute(&app, run, slot).await;
+    ran.inspect_err(|error| {
         tracing::error!(run = %id, "a run's outcome cannot be recorded: {error}");
-    }
+    })
 }
 
 /// What became of a run that was at work here.

@@ -36,7 +36,7 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a server known that will hold runs.
     fn enter(&self, node: Node) -> Reply<'_, ()>;
 
-    /// Notes a run: as held by a server, which is at it, or as queued.
+    /// Notes a run: as held by a server, which is at it, or as queued. One that the server holds already stays as it is.
     fn begin(&self, run: NewRun, holder: Option<NodeId>) -> Reply<'_, ()>;
 
     /// Notes a run that has begun and ended, at once.

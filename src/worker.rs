@@ -104,7 +104,7 @@ async fn claim(app: &Arc<App>) -> Result<Option<Duration>, Error> {
 async fn execute(app: Arc<App>, claimed: Claimed, slot: OwnedSemaphorePermit) {
     let hold = claimed.hold;
     match runs::claimed(&app, claimed).await {
-        Ok(run) => runs::attended(app, run, slot).await,
+        Ok(run) => drop(runs::attended(app, run, slot).await),
         Err(error) => close(&app, hold, &error).await,
     }
 }

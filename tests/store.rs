@@ -35,6 +35,7 @@ conformance! {
     a_run_is_queued_then_running_then_ended_once
     a_run_that_is_put_aside_is_taken_when_it_is_due
     only_who_holds_a_run_changes_it
+    a_run_that_is_held_is_begun_once
     a_journal_is_read_in_order_and_a_begun_record_is_made_whole
     a_call_of_a_name_has_one_run
     a_run_is_cancelled_in_every_state
@@ -261,6 +262,21 @@ async fn only_who_holds_a_run_changes_it(store: &dyn Store) {
     store.append(now, made("y\n")).await.unwrap();
     finish(store, now, State::Succeeded).await.unwrap();
     assert_eq!(store.log(id, 0).await.unwrap().text, "y\n");
+}
+
+async fn a_run_that_is_held_is_begun_once(store: &dyn Store) {
+    let version = store.accept(version(1, "held")).await.unwrap();
+    let node = entered(store).await;
+    let run = run(1, version, Some(3));
+    for _ in 0..2 {
+        store.begin(run.clone(), Some(node)).await.unwrap();
+    }
+    let other = NodeId::new();
+    store.begin(run.clone(), Some(other)).await.unwrap_err();
+    store.begin(run.clone(), None).await.unwrap_err();
+    let hold = first(run.id, node);
+    finish(store, hold, State::Succeeded).await.unwrap();
+    store.begin(run, Some(node)).await.unwrap_err();
 }
 
 fn record(number: i64, status: Status, output: &str) -> StepRecord {

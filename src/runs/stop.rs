@@ -7,6 +7,7 @@ use std::time::Duration;
 use engine::run::{Failure, Outcome, Reason};
 use tokio::task::JoinHandle;
 
+use super::work::Lasting;
 use super::{Run, lock};
 use crate::app::App;
 use crate::store::{Cancel, RunId};
@@ -65,11 +66,17 @@ impl Drop for Working<'_> {
     }
 }
 
-/// Cancels a run. That it is to end is in the record before this returns.
+/// Cancels a run. That it is to end is in the record before this returns, and the run is told even if nobody waits for
+/// this any more.
 ///
 /// # Errors
 /// When the record cannot be written.
-pub async fn cancel(app: &App, id: RunId) -> Result<Cancel, Error> {
+pub async fn cancel(app: &Arc<App>, id: RunId) -> Result<Cancel, Error> {
+    let app = app.clone();
+    Lasting::new(async move { cancelled(&app, id).await }).await
+}
+
+async fn cancelled(app: &App, id: RunId) -> Result<Cancel, Error> {
     let failure = Failure::new("the run was cancelled").because(Reason::Cancelled);
     let answer = serde_json::to_string(&failure).unwrap_or_default();
     let mut cancel = app.store.cancel(id, now(), answer).await?;

@@ -8,7 +8,13 @@ use engine::run::{Failure, Outcome, Reason};
 
 /// Work that is finished elsewhere when nobody waits for it any more: a caller who hangs up does
 /// not take the run along.
-pub(super) struct Lasting<F: Future<Output: Send> + Send + 'static>(pub(super) Option<Pin<Box<F>>>);
+pub(super) struct Lasting<F: Future<Output: Send> + Send + 'static>(Option<Pin<Box<F>>>);
+
+impl<F: Future<Output: Send> + Send + 'static> Lasting<F> {
+    pub fn new(work: F) -> Lasting<F> {
+        Lasting(Some(Box::pin(work)))
+    }
+}
 
 impl<F: Future<Output: Send> + Send + 'static> Future for Lasting<F> {
     type Output = F::Output;

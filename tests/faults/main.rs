@@ -8,6 +8,7 @@ mod world;
 
 use std::fmt::Write;
 use std::path::Path;
+use std::thread::Builder;
 
 use rusqlite::Connection;
 use waystation::store::State;
@@ -82,7 +83,13 @@ fn table() -> String {
     let rows = std::thread::scope(|scope| {
         let rows = FAULTS.map(|(what, fault)| {
             let both = [Caller::Waits, Caller::Leaves];
-            (what, both.map(|caller| scope.spawn(move || fault(caller))))
+            (
+                what,
+                both.map(|caller| {
+                    let named = Builder::new().name(what.to_owned());
+                    named.spawn_scoped(scope, move || fault(caller)).unwrap()
+                }),
+            )
         });
         rows.map(|(what, seen)| (what, seen.map(|seen| seen.join().unwrap())))
     });
@@ -135,8 +142,17 @@ fn server_dies(caller: Caller) -> Seen {
     let mut world = World::new(&program(SLEEPS), &[]);
     let sent = world.sent(caller, "");
     world.until(&[State::Running]);
-    world.kill();
-    let mut answer = sent.answer();
+    let mut answer = match caller {
+        Caller::Waits => {
+            world.kill();
+            sent.answer()
+        }
+        Caller::Leaves => {
+            let answer = sent.answer();
+            world.kill();
+            answer
+        }
+    };
     // How soon it was killed is not of interest.
     answer.took = std::time::Duration::ZERO;
     world.start();
@@ -182,7 +198,10 @@ fn queue_full(caller: Caller) -> Seen {
     let world = World::new(&program(HOLDS), &flags);
     world.called(Caller::Leaves, "");
     world.until(&[State::Running]);
-    world.called(Caller::Leaves, "");
+    // The first is counted as waiting until a moment after it is in the record.
+    while world.count() < 2 {
+        world.called(Caller::Leaves, "");
+    }
     let answer = world.called(caller, "");
     assert_eq!(world.count(), 2);
     seen(&answer, 0, "nothing")

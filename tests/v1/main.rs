@@ -8,6 +8,7 @@ mod support;
 mod cancel;
 mod health;
 mod idempotency;
+mod leaving;
 mod log;
 mod runs;
 mod schedules;

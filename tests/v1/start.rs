@@ -1,6 +1,7 @@
 //! Runs are started.
 
-use crate::{app, begin, get, json, post, problem, send, until};
+use crate::support::TestApp;
+use crate::{PROGRAMS, app, begin, get, json, post, problem, send, until};
 
 #[tokio::test]
 async fn a_run_that_is_waited_for_gives_its_result() {
@@ -190,4 +191,13 @@ async fn only_who_has_the_key_is_let_in() {
     problem(&get(&app, "/v1/nothing").await, 404, "not_found");
     let answer = send(&app, "DELETE", "/v1/runs", &[], "").await;
     problem(&answer, 405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn who_is_told_that_a_run_goes_on_finds_it() {
+    let app = TestApp::with(&PROGRAMS, &["--wait", "1ms"]).await;
+    let answer = post(&app, "/v1/programs/3/runs", "").await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let location = answer.header("location");
+    assert_eq!(json(&get(&app, location).await)["state"], "running");
 }

@@ -3,7 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{callbacks, id, journal, storage, whole};
-use crate::store::{End, Error, Hold, KEY_KEPT, Key, Leave, Limit, Made, NewRun, Node, NodeId};
+use crate::store::{
+    End, Error, Hold, KEY_KEPT, Key, Leave, Limit, Made, NewRun, Node, NodeId, RunId,
+};
 
 pub(in super::super) fn enter(connection: &Connection, node: &Node) -> Result<(), Error> {
     connection.execute(
@@ -19,7 +21,7 @@ pub(in super::super) fn begin(
     run: &NewRun,
     holder: Option<NodeId>,
 ) -> Result<(), Error> {
-    whole(connection, |connection| {
+    let begun = whole(connection, |connection| {
         if let Some(key) = &run.key {
             free(connection, run, key)?;
         }
@@ -59,7 +61,23 @@ pub(in super::super) fn begin(
                 run.limit.as_ref().map(|limit| limit.max),
             ])?;
         Ok(())
-    })
+    });
+    match (begun, holder) {
+        // Who began it was stopped before hearing of it.
+        (Err(_), Some(node)) if is_held(connection, run.id, node)? => Ok(()),
+        (begun, _) => begun,
+    }
+}
+
+/// Whether a run is held by the first who took it.
+fn is_held(connection: &Connection, id: RunId, node: NodeId) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM runs JOIN queue ON queue.run = runs.number
+                               WHERE runs.id = ?1 AND queue.owner = ?2 AND queue.fence = 1)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let held = statement.query_row(params![id.0.as_bytes(), node.0.as_bytes()], |row| {
+        row.get(0)
+    })?;
+    Ok(held)
 }
 
 /// Makes sure that one more run of an account may be unfinished.
