@@ -69,10 +69,12 @@ impl Client {
         heard: &dyn Fn(),
     ) -> Vec<Call> {
         let mut calls = Vec::new();
-        for mut call in again {
+        let mut again = again.into_iter();
+        while let Some(mut call) = again.next() {
             let sent = self.send(&mut call, &mut chance);
             calls.push(call);
             if sent.is_err() {
+                calls.extend(again);
                 return calls;
             }
             heard();
