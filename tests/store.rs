@@ -761,7 +761,7 @@ async fn a_database_of_a_newer_release_is_refused() {
         .to_string();
     assert_eq!(
         refused,
-        "the database is of a newer release of Waystation (its format is 99, this release knows 9)"
+        "the database is of a newer release of Waystation (its format is 99, this release knows 10)"
     );
     assert!(Sqlite::read_only(&path).is_err());
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use self::sql::large::{Large, Texts};
 use self::writer::Writer;
 use super::{
     Answers, Callbacks, Called, Cancel, Claims, Detail, End, Error, Filter, Fire, Fired, Hold,
@@ -146,6 +147,27 @@ impl Sqlite {
         })
     }
 
+    /// The same, with what has texts that may be too large for their rows.
+    fn write_texts<W: Texts + Send + 'static, T: Send + 'static>(
+        &self,
+        what: W,
+        work: impl FnOnce(&Connection, &W, &Large) -> Result<T, Error> + Send + 'static,
+    ) -> Reply<'_, T> {
+        if !what.are_large() {
+            return self.write(move |connection| work(connection, &what, &Large::default()));
+        }
+        Box::pin(async move {
+            let pack = tokio::task::spawn_blocking(move || {
+                let large = Large::of(&what);
+                (what, large)
+            });
+            let packed = pack.await;
+            let (what, large) = packed.map_err(|error| Error::Failed(error.to_string()))?;
+            self.write(move |connection| work(connection, &what, &large))
+                .await
+        })
+    }
+
     fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
@@ -220,11 +242,18 @@ impl Store for Sqlite {
     }
 
     fn begin(&self, run: NewRun, holder: Option<NodeId>) -> Reply<'_, ()> {
-        self.write(move |connection| sql::runs::begin(connection, &run, holder))
+        self.write_texts(run, move |connection, run, large| {
+            sql::runs::begin(connection, run, holder, large)
+        })
     }
 
     fn record(&self, run: NewRun, made: Arc<Made>, end: End) -> Reply<'_, ()> {
-        self.write(move |connection| sql::runs::record(connection, &run, &made, &end))
+        self.write_texts(
+            (run, (made, end)),
+            |connection, (run, (made, end)), large| {
+                sql::runs::record(connection, run, made, end, large)
+            },
+        )
     }
 
     fn claim(&self, node: NodeId, limit: u32, now: i64) -> Reply<'_, Claims> {
@@ -232,11 +261,15 @@ impl Store for Sqlite {
     }
 
     fn append(&self, hold: Hold, made: Arc<Made>) -> Reply<'_, ()> {
-        self.write(move |connection| sql::runs::append(connection, hold, &made))
+        self.write_texts(made, move |connection, made, large| {
+            sql::runs::append(connection, hold, made, large)
+        })
     }
 
     fn leave(&self, hold: Hold, made: Arc<Made>, how: Leave) -> Reply<'_, ()> {
-        self.write(move |connection| sql::runs::leave(connection, hold, &made, &how))
+        self.write_texts((made, how), move |connection, (made, how), large| {
+            sql::runs::leave(connection, hold, made, how, large)
+        })
     }
 
     fn journal(&self, id: RunId, after: i64) -> Reply<'_, Vec<StepRecord>> {

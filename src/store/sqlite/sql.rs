@@ -3,6 +3,7 @@
 pub(super) mod callbacks;
 pub(super) mod history;
 pub(super) mod journal;
+pub(super) mod large;
 pub(super) mod prune;
 pub(super) mod queue;
 pub(super) mod runs;

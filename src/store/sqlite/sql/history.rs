@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
+use super::large::{self, Part};
 use super::{callbacks, id};
 use crate::store::sqlite::state;
 use crate::store::{Detail, Error, Filter, LogPage, RunId, State, Summary, VersionId};
@@ -83,7 +84,7 @@ pub(in super::super) fn runs(
 pub(in super::super) fn run(connection: &Connection, id: RunId) -> Result<Option<Detail>, Error> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {SUMMARY}, versions.number, runs.inputs, runs.answer, coalesce(queue.log_lines, runs.log_lines),
-                runs.isolation, runs.account, versions.id, runs.seed, runs.steps
+                runs.isolation, runs.account, versions.id, runs.seed, runs.steps, runs.number
            FROM runs JOIN versions ON versions.id = runs.version LEFT JOIN queue ON queue.run = runs.number
           WHERE runs.id = ?1"
     ))?;
@@ -93,7 +94,7 @@ pub(in super::super) fn run(connection: &Connection, id: RunId) -> Result<Option
             Err(error) => return Ok(Err(error)),
         };
         let (version, inputs) = (row.get(10)?, row.get(11)?);
-        Ok(Ok(Detail {
+        let detail = Detail {
             summary,
             version,
             inputs,
@@ -105,13 +106,19 @@ pub(in super::super) fn run(connection: &Connection, id: RunId) -> Result<Option
             seed: row.get(17)?,
             steps: row.get(18)?,
             callback: None,
-        }))
+        };
+        Ok(Ok((row.get(19)?, detail)))
     });
-    let mut detail = detail.optional()?.transpose()?;
-    if let Some(detail) = &mut detail {
-        detail.callback = callbacks::told(connection, id)?;
-    }
-    Ok(detail)
+    let Some((run, detail)) = detail.optional()?.transpose()? else {
+        return Ok(None);
+    };
+    let answer = |answer| large::whole(connection, run, Part::Answer, answer);
+    Ok(Some(Detail {
+        callback: callbacks::told(connection, id)?,
+        inputs: large::whole(connection, run, Part::Inputs, detail.inputs)?,
+        answer: detail.answer.map(answer).transpose()?,
+        ..detail
+    }))
 }
 
 fn summary(row: &Row<'_>) -> Result<Summary, Error> {

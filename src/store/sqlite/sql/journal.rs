@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
+use super::large::{self, Large, Part};
 use crate::store::{Error, RunId, StepRecord};
 
 /// The most records that are read at once.
@@ -15,6 +16,7 @@ pub(super) fn insert(
     run: i64,
     fence: i64,
     records: &[StepRecord],
+    large: &Large,
 ) -> Result<(), Error> {
     if records.is_empty() {
         return Ok(());
@@ -34,7 +36,7 @@ pub(super) fn insert(
             record.kind,
             record.status.name(),
             record.input,
-            record.output,
+            large.stand(Part::Output(record.number), &record.output),
             record.times,
             record.clock,
             fence,
@@ -51,7 +53,7 @@ pub(in super::super) fn page(
     after: i64,
 ) -> Result<Vec<StepRecord>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT number, step, kind, status, input, output, times, clock, began_at, ended_at
+        "SELECT number, step, kind, status, input, output, times, clock, began_at, ended_at, run
            FROM journal WHERE run = (SELECT number FROM runs WHERE id = ?1) AND number > ?2 ORDER BY number LIMIT ?3",
     )?;
     let mut rows = statement.query(params![id.0.as_bytes(), after, RECORDS])?;
@@ -59,7 +61,10 @@ pub(in super::super) fn page(
     while bytes < BYTES
         && let Some(row) = rows.next()?
     {
-        let record = record(row)?;
+        let found = record(row)?;
+        let part = Part::Output(found.number);
+        let output = large::whole(connection, row.get(10)?, part, found.output)?;
+        let record = StepRecord { output, ..found };
         bytes += record.output.len() + record.times.len();
         records.push(record);
     }

@@ -64,7 +64,8 @@ pub(in super::super) fn stale(
         "SELECT number, created_at, ended_at,
                 octet_length(inputs) + octet_length(answer) + octet_length(log)
                   + (SELECT coalesce(sum(octet_length(output)), 0) FROM journal WHERE journal.run = runs.number)
-                  + (SELECT coalesce(sum(octet_length(lines)), 0) FROM log_pieces WHERE log_pieces.run = runs.number),
+                  + (SELECT coalesce(sum(octet_length(lines)), 0) FROM log_pieces WHERE log_pieces.run = runs.number)
+                  + (SELECT coalesce(sum(octet_length(bytes)), 0) FROM large WHERE large.run = runs.number),
                 ended_at > ?1 AND EXISTS (SELECT 1 FROM idempotency WHERE idempotency.run = runs.number)
                   OR EXISTS (SELECT 1 FROM callbacks WHERE callbacks.run = runs.number AND due IS NOT NULL)
            FROM runs WHERE outcome IS NOT NULL ORDER BY number",

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::large::{self, Large, Part};
 use super::{id, runs, whole};
 use crate::store::sqlite::state;
 use crate::store::{Cancel, Claimed, Claims, End, Error, Hold, NodeId, RunId, State, VersionId};
@@ -77,7 +78,7 @@ fn take(connection: &Connection, run: i64, node: NodeId, now: i64) -> Result<Cla
            FROM queue JOIN runs ON runs.number = queue.run LEFT JOIN callbacks ON callbacks.run = queue.run
           WHERE queue.run = ?1",
     )?;
-    Ok(statement.query_row([run], |row| {
+    let claimed = statement.query_row([run], |row| {
         Ok(Claimed {
             hold: Hold {
                 run: id(row, 0)?,
@@ -98,7 +99,9 @@ fn take(connection: &Connection, run: i64, node: NodeId, now: i64) -> Result<Cla
             limited: row.get(13)?,
             callback: row.get(14)?,
         })
-    })?)
+    })?;
+    let inputs = large::whole(connection, run, Part::Inputs, claimed.inputs)?;
+    Ok(Claimed { inputs, ..claimed })
 }
 
 pub(in super::super) fn cancel(
@@ -136,7 +139,7 @@ pub(in super::super) fn cancel(
                 stored: Vec::new(),
                 ended_at: now,
             };
-            runs::finish(connection, run, ("", 0), &end)?;
+            runs::finish(connection, run, ("", 0), &end, &Large::default())?;
             Ok(Cancel::Ended { begun })
         }),
         over => Ok(Cancel::Over(over)),

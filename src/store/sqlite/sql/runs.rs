@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::large::{Large, Part};
 use super::{callbacks, id, journal, storage, whole};
 use crate::store::{
     End, Error, Hold, KEY_KEPT, Key, Leave, Limit, Made, NewRun, Node, NodeId, RunId,
@@ -20,6 +21,7 @@ pub(in super::super) fn begin(
     connection: &Connection,
     run: &NewRun,
     holder: Option<NodeId>,
+    large: &Large,
 ) -> Result<(), Error> {
     let begun = whole(connection, |connection| {
         if let Some(key) = &run.key {
@@ -31,7 +33,7 @@ pub(in super::super) fn begin(
         if let Some(most) = run.account_runs {
             few(connection, run.account, most)?;
         }
-        let number = insert(connection, run, None)?;
+        let number = insert(connection, run, None, large)?;
         if let Some(key) = &run.key {
             name(connection, run, key, number)?;
         }
@@ -111,7 +113,7 @@ fn room(connection: &Connection, limit: &Limit) -> Result<(), Error> {
 
 /// Notes a run as queued, and gives its number.
 pub(super) fn queue(connection: &Connection, run: &NewRun) -> Result<i64, Error> {
-    let number = insert(connection, run, None)?;
+    let number = insert(connection, run, None, &Large::default())?;
     connection
         .prepare_cached(
             "INSERT INTO queue (run, state, due, fence, resumes, limit_key, limit_max)
@@ -167,13 +169,14 @@ pub(in super::super) fn record(
     run: &NewRun,
     made: &Made,
     end: &End,
+    large: &Large,
 ) -> Result<(), Error> {
-    if made.records.is_empty() && end.stored.is_empty() {
-        return insert(connection, run, Some((made, end))).map(drop);
+    if made.records.is_empty() && end.stored.is_empty() && large.is_empty() {
+        return insert(connection, run, Some((made, end)), large).map(drop);
     }
     whole(connection, |connection| {
-        let number = insert(connection, run, Some((made, end)))?;
-        journal::insert(connection, number, 1, &made.records)?;
+        let number = insert(connection, run, Some((made, end)), large)?;
+        journal::insert(connection, number, 1, &made.records, large)?;
         storage::put(connection, (run.account, run.program), &end.stored)
     })
 }
@@ -183,6 +186,7 @@ fn insert(
     connection: &Connection,
     run: &NewRun,
     ended: Option<(&Made, &End)>,
+    large: &Large,
 ) -> Result<i64, Error> {
     let (made, end) = ended.unzip();
     connection
@@ -198,30 +202,34 @@ fn insert(
             run.version.0,
             run.function,
             run.trigger,
-            run.inputs,
+            large.stand(Part::Inputs, &run.inputs),
             run.seed,
             run.created_at,
             end.map(|end| end.state.name()),
             end.and(run.started_at),
             end.map(|end| end.ended_at),
             end.and_then(|end| end.reason.as_deref()),
-            end.map(|end| &*end.answer),
+            end.map(|end| large.stand(Part::Answer, &end.answer)),
             made.map_or(0, |made| made.log_lines),
             made.map_or("", |made| &*made.log),
             end.and_then(|end| end.isolation),
             end.and_then(|end| end.steps),
         ])?;
-    Ok(connection.last_insert_rowid())
+    let number = connection.last_insert_rowid();
+    large.put(connection, number)?;
+    Ok(number)
 }
 
 pub(in super::super) fn append(
     connection: &Connection,
     hold: Hold,
     made: &Made,
+    large: &Large,
 ) -> Result<(), Error> {
     whole(connection, |connection| {
         let run = held(connection, hold)?;
-        add(connection, (run, hold.fence), made)
+        large.put(connection, run)?;
+        add(connection, (run, hold.fence), made, large)
     })
 }
 
@@ -230,20 +238,22 @@ pub(in super::super) fn leave(
     hold: Hold,
     made: &Made,
     how: &Leave,
+    large: &Large,
 ) -> Result<(), Error> {
     whole(connection, |connection| {
         let run = held(connection, hold)?;
+        large.put(connection, run)?;
         match how {
             Leave::Ended(end) => {
-                journal::insert(connection, run, hold.fence, &made.records)?;
-                finish(connection, run, (&made.log, made.log_lines), end)
+                journal::insert(connection, run, hold.fence, &made.records, large)?;
+                finish(connection, run, (&made.log, made.log_lines), end, large)
             }
             Leave::Until(due) => {
-                add(connection, (run, hold.fence), made)?;
+                add(connection, (run, hold.fence), made, large)?;
                 let_go(connection, run, "waiting", Some(*due))
             }
             Leave::Released => {
-                add(connection, (run, hold.fence), made)?;
+                add(connection, (run, hold.fence), made, large)?;
                 let_go(connection, run, "queued", None)
             }
         }
@@ -265,8 +275,13 @@ fn held(connection: &Connection, hold: Hold) -> Result<i64, Error> {
 }
 
 /// Adds to the journal and the log of a run that goes on.
-fn add(connection: &Connection, (run, fence): (i64, i64), made: &Made) -> Result<(), Error> {
-    journal::insert(connection, run, fence, &made.records)?;
+fn add(
+    connection: &Connection,
+    (run, fence): (i64, i64),
+    made: &Made,
+    large: &Large,
+) -> Result<(), Error> {
+    journal::insert(connection, run, fence, &made.records, large)?;
     connection
         .prepare_cached("UPDATE queue SET log_lines = log_lines + ?2, loose = ?3 WHERE run = ?1")?
         .execute(params![run, made.log_lines, made.loose])?;
@@ -296,6 +311,7 @@ pub(super) fn finish(
     run: i64,
     (log, log_lines): (&str, u32),
     end: &End,
+    large: &Large,
 ) -> Result<(), Error> {
     connection
         .prepare_cached(
@@ -307,7 +323,7 @@ pub(super) fn finish(
             run,
             end.state.name(),
             end.reason,
-            end.answer,
+            large.stand(Part::Answer, &end.answer),
             log,
             log_lines,
             end.ended_at,

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
+use super::large::Large;
 use super::{runs, whole};
 use crate::fault;
 use crate::store::{Answers, DEATHS, End, Error, NodeId, RunId, State, Swept};
@@ -45,7 +46,7 @@ pub(in super::super) fn sweep(
                         stored: Vec::new(),
                         ended_at: now,
                     };
-                    runs::finish(connection, left.run, ("", 0), &end)?;
+                    runs::finish(connection, left.run, ("", 0), &end, &Large::default())?;
                     swept.ended.push(left.id);
                 }
             }
