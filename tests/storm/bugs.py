@@ -10,20 +10,20 @@ import pathlib
 import subprocess
 import sys
 
-QUEUE = "    if let Err(error) = app.store.begin(run.header(None), None).await {"
-RECORD = "self.app.store.record(run, made, end).await?;"
+QUEUE = "            let queued = app.store.begin(header, None).await;"
+RECORD = "return self.app.store.record(run, made, end).await;"
 
 BUGS = [
     (
         "a call is answered before its run is in the record",
         "src/runs.rs",
         QUEUE,
-        "    let (store, header) = (app.store.clone(), run.header(None));\n"
-        "    tokio::spawn(async move {\n"
-        "        tokio::time::sleep(Duration::from_millis(30)).await;\n"
-        "        let _ = store.begin(header, None).await;\n"
-        "    });\n"
-        "    if let Err(error) = Ok::<(), store::Error>(()) {",
+        "            let store = app.store.clone();\n"
+        "            tokio::spawn(async move {\n"
+        "                tokio::time::sleep(Duration::from_millis(30)).await;\n"
+        "                let _ = store.begin(header, None).await;\n"
+        "            });\n"
+        "            let queued = Ok::<(), store::Error>(());",
     ),
     (
         "a call is answered before the outcome is in the record",
@@ -33,7 +33,8 @@ BUGS = [
         "            tokio::spawn(async move {\n"
         "                tokio::time::sleep(Duration::from_millis(30)).await;\n"
         "                store.record(run, made, end).await\n"
-        "            });",
+        "            });\n"
+        "            return Ok(());",
     ),
     (
         "the next effect does not wait for the record of the one before",
@@ -98,6 +99,13 @@ BUGS = [
         "src/store/sqlite/sql/queue.rs",
         "if *at_work >= most {",
         "if *at_work >= most.saturating_add(100) {",
+    ),
+    (
+        "a time trigger is set to its next time after its runs are queued, in another commit",
+        "src/store/sqlite/sql/schedules.rs",
+        "        fault::at(\"schedule.mid\");",
+        "        connection.execute_batch(\"RELEASE whole; COMMIT; BEGIN; SAVEPOINT whole\")?;\n"
+        "        fault::at(\"schedule.mid\");",
     ),
 ]
 

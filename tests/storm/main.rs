@@ -1,6 +1,6 @@
 //! Killing the server again and again while it is called: what was answered is so, and what was begun ends once.
 //!
-//! Clients call one server without a pause, in every way. It is killed at a moment drawn by lot, or at a place in its code
+//! Clients call one server without a pause, in every way, and the time starts runs as well. It is killed at a moment drawn by lot, or at a place in its code
 //! ([`waystation::fault`]), or told to stop, and started again on the same data, again and again. What the clients heard,
 //! what effects came to a server outside, which is never killed, and the record are then held against each other.
 //!
@@ -17,6 +17,7 @@ mod client;
 mod programs;
 mod record;
 mod sink;
+mod times;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use programs::Program;
 use rustix::process::Signal;
 use sink::{Effect, Sink};
 use support::{TestCommand, TestServer};
+use times::{TIMED, Times};
 use waystation::store::RECORD;
 
 /// The moments of a kill, after the first answer of its round, in microseconds.
@@ -78,6 +80,8 @@ struct Storm {
     before: HashMap<Effect, usize>,
     rounds: u64,
     kills: usize,
+    /// The times at which a program was started.
+    times: Times,
     /// How often the server died at each place.
     places: BTreeMap<&'static str, usize>,
 }
@@ -90,6 +94,7 @@ impl Storm {
             let text = program.text(&format!("http://{}", sink.address));
             support::write(command.folder.path(), &format!("{program:?}.yaml"), &text);
         }
+        support::write(command.folder.path(), "Timed.yaml", TIMED);
         Storm {
             command,
             sink,
@@ -100,6 +105,7 @@ impl Storm {
             before: HashMap::new(),
             rounds: 0,
             kills: 0,
+            times: Times::default(),
             places: BTreeMap::new(),
         }
     }
@@ -115,7 +121,15 @@ impl Storm {
             0 => Some(*self.chance.one(&waystation::fault::PLACES)),
             _ => None,
         };
-        let times = 1 + self.chance.below(12);
+        let times = match place {
+            // It comes once in a start, for all times that are due.
+            Some("schedule.mid") => 1,
+            _ => 1 + self.chance.below(12),
+        };
+        if self.rounds > 1 && (place == Some("schedule.mid") || self.chance.below(3) == 0) {
+            let minutes = 1 + self.chance.below(4) as i64;
+            self.times.pass(&self.record(), minutes);
+        }
         self.command.environment = place
             .map(|place| {
                 (
@@ -200,10 +214,11 @@ impl Storm {
         let effects: usize = come.times.values().sum();
         let repeated: usize = come.times.values().map(|times| times - 1).sum();
         format!(
-            "{} kills, of these {:?}; {} calls; {effects} effects, {repeated} of them repeated, {} were in flight at a kill",
+            "{} kills, of these {:?}; {} calls; {} runs by time; {effects} effects, {repeated} of them repeated, {} were in flight at a kill",
             self.kills,
             self.places,
             self.calls.len(),
+            self.times.runs,
             self.in_flight.values().sum::<usize>(),
         )
     }

@@ -16,6 +16,7 @@ const SOON: i64 = 2_000_000;
 /// A run as the record has it.
 #[derive(Clone, Debug)]
 struct Run {
+    timed: bool,
     inputs: String,
     outcome: Option<String>,
     reason: Option<String>,
@@ -79,7 +80,7 @@ impl Storm {
         let again = std::mem::take(&mut self.again);
         let address = self.sink.address.clone();
         let flags = [&FLAGS[..], &["--egress-allow", &address]].concat();
-        let mut server = TestServer::start(&self.command, &flags);
+        let server = TestServer::start(&self.command, &flags);
         let mut client = crate::client::Client::new(&server.address).unwrap();
         for call in again {
             self.calls.push(client.again(call));
@@ -90,12 +91,20 @@ impl Storm {
             let sql = "SELECT count(*) FROM queue";
             connection.query_row(sql, [], |row| row.get(0)).unwrap()
         };
+        let ends = |mut server: TestServer| {
+            while left() > 0 {
+                assert!(began.elapsed() < PATIENCE, "{} runs do not end", left());
+                std::thread::yield_now();
+            }
+            server.signal(rustix::process::Signal::TERM);
+            assert!(server.child.wait().unwrap().success());
+        };
+        ends(server);
+        // The time may start another one at the last moment.
         while left() > 0 {
-            assert!(began.elapsed() < PATIENCE, "{} runs do not end", left());
-            std::thread::yield_now();
+            ends(TestServer::start(&self.command, &flags));
         }
-        server.signal(rustix::process::Signal::TERM);
-        assert!(server.child.wait().unwrap().success());
+        self.times.pass(&self.record(), 0);
         self.check(&connection);
     }
 
@@ -104,7 +113,19 @@ impl Storm {
             .query_row("PRAGMA integrity_check", [], |row| row.get(0))
             .unwrap();
         assert_eq!(intact, "ok");
-        let runs = runs(connection);
+        let (timed, runs): (Vec<Run>, Vec<Run>) =
+            runs(connection).into_iter().partition(|run| run.timed);
+        assert_eq!(timed.len() as i64, self.times.runs, "runs by time");
+        for run in &timed {
+            match run.reason.as_deref() {
+                None => assert_eq!(
+                    (run.outcome.as_deref(), &run.lines),
+                    (Some("succeeded"), &vec!["tick".to_owned()]),
+                    "{run:?}"
+                ),
+                reason => assert_eq!(reason, Some("poison"), "{run:?}"),
+            }
+        }
         let mut marks = HashMap::new();
         for run in &runs {
             assert!(run.outcome.is_some(), "no outcome: {run:?}");
@@ -254,7 +275,8 @@ fn check_answers(connection: &Connection, call: &Call) {
 
 fn runs(connection: &Connection) -> Vec<Run> {
     let sql = "SELECT inputs, outcome, reason, answer, log,
-                      (SELECT group_concat(lines, '') FROM (SELECT lines FROM log_pieces WHERE run = runs.number ORDER BY number)), ended_at
+                      (SELECT group_concat(lines, '') FROM (SELECT lines FROM log_pieces WHERE run = runs.number ORDER BY number)), ended_at,
+                      trigger = 'time'
                  FROM runs";
     let mut statement = connection.prepare(sql).unwrap();
     let runs = statement.query_map([], |row| {
@@ -265,6 +287,7 @@ fn runs(connection: &Connection) -> Vec<Run> {
             line["text"].as_str().unwrap().to_owned()
         };
         Ok(Run {
+            timed: row.get(7)?,
             inputs: row.get(0)?,
             outcome: row.get(1)?,
             reason: row.get(2)?,
