@@ -16,6 +16,7 @@ use crate::packages::{Packages, Tools};
 use crate::programs::{Programs, Served};
 use crate::runs::Waiters;
 use crate::store::{NodeId, RECORD, RunId, Store};
+use crate::traces::Traces;
 
 /// What calls, workers and commands share.
 pub struct App {
@@ -39,6 +40,8 @@ pub struct App {
     pub slots: Arc<Semaphore>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who is told what everything took.
+    pub traces: Traces,
     /// Turns at going through runs again, to show their steps.
     pub replays: Semaphore,
     /// How many calls wait for a place.
@@ -84,6 +87,7 @@ impl App {
                 config.max_running.clamp(1, Semaphore::MAX_PERMITS),
             )),
             metrics: Metrics::new(config.data.join(RECORD)),
+            traces: Traces::default(),
             replays: Semaphore::new(2),
             packages: Packages::new(
                 Tools::of(&config, codes.clone()),

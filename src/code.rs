@@ -319,8 +319,9 @@ struct Way<'a> {
     begin: Begin<'a>,
 }
 
-/// Has a run in the record, if it is not there yet.
-pub type Begin<'a> = &'a (dyn Fn() -> Boxed<'a, Result<(), Failure>> + Send + Sync);
+/// Has a run in the record, if it is not there yet, and gives the headers that carry its trace on.
+pub type Begin<'a> =
+    &'a (dyn Fn() -> Boxed<'a, Result<Vec<(String, String)>, Failure>> + Send + Sync);
 
 /// Sends a process the code, fetches what it asks for, and gives its answer.
 async fn conversed(
@@ -346,12 +347,12 @@ async fn conversed(
                             "what the code sends with `fetch` comes to more than 16 MB, the most in one run",
                         ));
                     }
-                    (way.begin)().await?;
+                    let headers = (way.begin)().await?;
                     let (client, tell) = (way.client.clone(), tell.clone());
                     let at_work = at_work.clone();
                     fetching.spawn(async move {
                         let _turn = at_work.acquire().await;
-                        if let Some(fetched) = javascript::fetched(&client, &asked).await {
+                        if let Some(fetched) = javascript::fetched(&client, &asked, headers).await {
                             let _ = tell.send(fetched).await;
                         }
                     });

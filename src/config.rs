@@ -13,6 +13,7 @@ use sandbox::isolation::{Isolation, Network};
 
 use crate::egress::Rules;
 use crate::store::Keep;
+use crate::traces;
 
 /// The settings of `waystation serve`.
 #[derive(Clone, Debug, Args)]
@@ -113,6 +114,11 @@ pub struct Config {
     /// between them; or `everything`. The oldest go first
     #[arg(long, env = "WAYSTATION_KEEP", default_value = "10GB,30d", value_parser = keep, value_name = "SIZE,TIME")]
     pub keep: Keep,
+
+    /// The collector that is told by OTLP over HTTP what requests, runs and their steps take, such as
+    /// `http://127.0.0.1:4318`
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = collector, value_name = "URL")]
+    pub otlp: Option<String>,
 
     /// The Python interpreter that `python` steps run in
     #[arg(
@@ -350,6 +356,11 @@ fn keep(text: &str) -> Result<Keep, String> {
         Some(bytes) if bytes < SMALLEST => Err("write a size of 1MB or more".to_owned()),
         _ => Ok(keep),
     }
+}
+
+/// Reads the address of a collector.
+fn collector(text: &str) -> Result<String, String> {
+    traces::address(text).map(|_| text.to_owned())
 }
 
 /// Reads the address of an index; what comes from it is code, so it must come over TLS, or from this machine.

@@ -18,6 +18,7 @@ pub mod retention;
 pub mod runs;
 pub mod schedule;
 pub mod store;
+pub mod traces;
 pub mod watch;
 pub mod worker;
 

@@ -33,6 +33,7 @@ use crate::app::App;
 use crate::packages::Environment;
 use crate::runs::{Run, Stop};
 use crate::store::{self, End, Hold, Leave, Made, State, StepRecord, Store};
+use crate::traces::Trace;
 use crate::{Error, fault, now};
 
 /// How often the log of a run at work is written to the store, and how soon a run without effects is
@@ -43,6 +44,8 @@ pub struct Recorder<'a> {
     app: &'a App,
     run: &'a Run,
     stop: Arc<AtomicU8>,
+    /// What it belongs to in a trace, if anything.
+    trace: Option<Trace>,
     started_at: i64,
     /// How the run is held in the store; nothing as long as the store does not know it. Whoever writes keeps it locked.
     hold: tokio::sync::Mutex<Option<Hold>>,
@@ -75,6 +78,8 @@ struct Progress {
     kept: Kept,
     /// How many steps it took, once it has ended.
     steps: Option<i64>,
+    /// The trace that belongs to what is being done outside.
+    trace: Option<Trace>,
 }
 
 /// What came of a run that was at work.
@@ -93,12 +98,13 @@ impl<'a> Recorder<'a> {
     pub async fn new(
         app: &'a App,
         run: &'a Run,
-        stop: Arc<AtomicU8>,
+        (stop, trace): (Arc<AtomicU8>, Option<Trace>),
         slot: OwnedSemaphorePermit,
     ) -> Result<Recorder<'a>, Error> {
         let before = run.hold.is_some_and(|hold| hold.fence > 1);
         let clock = Arc::new(Clock::new());
         let recorder = Recorder {
+            trace,
             app,
             run,
             stop,
@@ -113,6 +119,7 @@ impl<'a> Recorder<'a> {
                 at_work: false,
                 kept: Kept::default(),
                 steps: None,
+                trace: None,
             }),
             clock,
             slot: Mutex::new(Some(slot)),
@@ -419,7 +426,17 @@ impl Host for Recorder<'_> {
         Box::pin(async move {
             let environment = self.packages(code.asked.packages).await?;
             let account = self.run.program.account;
-            let begin = || -> Boxed<'_, Result<(), Failure>> { Box::pin(self.noted()) };
+            let begin = || -> Boxed<'_, Result<Vec<(String, String)>, Failure>> {
+                Box::pin(async {
+                    self.noted().await?;
+                    let progress = self.progress();
+                    Ok(progress
+                        .trace
+                        .as_ref()
+                        .map(Trace::headers)
+                        .unwrap_or_default())
+                })
+            };
             let ran = self
                 .app
                 .codes

@@ -29,6 +29,7 @@ use crate::app::App;
 use crate::programs::Served;
 use crate::recorder::{self, Attended, Recorder};
 use crate::store::{self, Claimed, Hold, Key, Leave, Limit, NewRun, RunId, State, VersionId};
+use crate::traces::{Trace, Work};
 use crate::{Error, fault, now};
 
 /// A wish to run a program.
@@ -48,6 +49,8 @@ pub struct Call {
     pub key: Option<String>,
     /// The URL that is told how its run ended, if one is.
     pub callback: Option<String>,
+    /// The trace that the call belongs to, if it does to one.
+    pub trace: Option<Trace>,
 }
 
 /// What became of a call.
@@ -121,6 +124,8 @@ pub struct Run {
     pub limit: Option<Limit>,
     /// The URL that is told how it ended, if one is.
     pub callback: Option<String>,
+    /// The trace it belongs to, if it does to one.
+    pub trace: Option<Trace>,
     /// When it was called for, in microseconds since 1970.
     pub created_at: i64,
     /// When it first began, if it has.
@@ -175,6 +180,7 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
         key,
         limit,
         callback: call.callback,
+        trace: call.trace,
         created_at: now(),
         started_at: None,
         hold: None,
@@ -222,6 +228,7 @@ pub fn by_time(program: &Arc<Served>, function: &Function) -> NewRun {
             }),
         variables: parameters,
         callback: None,
+        trace: None,
         created_at: now(),
         started_at: None,
         hold: None,
@@ -555,6 +562,7 @@ pub async fn claimed(app: &App, claimed: Claimed) -> Result<Run, Error> {
         key: None,
         limit: None,
         callback: claimed.callback,
+        trace: claimed.trace.and_then(|trace| trace.parse().ok()),
         created_at: claimed.created_at,
         started_at: Some(claimed.started_at),
         hold: Some(claimed.hold),
@@ -607,7 +615,9 @@ pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<
     let working = Working::new(app, &run);
     let function = run.program.plan.functions.get(&run.function);
     let function = function.ok_or_else(|| Error::new("a run's function is not in its program"))?;
-    let recorder = match Recorder::new(app, &run, working.stop.clone(), slot).await {
+    let mut told = told(app, &run);
+    let trace = told.trace().cloned();
+    let recorder = match Recorder::new(app, &run, (working.stop.clone(), trace), slot).await {
         Ok(recorder) => recorder,
         Err(error) => {
             if let Some(hold) = run.hold {
@@ -642,7 +652,12 @@ pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<
         return Ok(Ran::Left);
     };
     let recorded = begun.elapsed() - ran;
-    app.metrics.ended(run.program.plan.id, told(&outcome), ran);
+    let (state, reason) = words(&outcome);
+    app.metrics.ended(run.program.plan.id, (state, reason), ran);
+    told.note("waystation.state", state);
+    if !reason.is_empty() {
+        told.failed(reason);
+    }
     app.waiters.tell(run.id);
     app.written.notify_waiters();
     if run.limited {
@@ -654,8 +669,22 @@ pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<
     Ok(Ran::Ended(outcome, (ran, recorded)))
 }
 
+/// What is told of a run in traces.
+fn told(app: &App, run: &Run) -> Work {
+    app.traces.run(run.trace.as_ref(), || {
+        let plan = &run.program.plan;
+        vec![
+            ("waystation.run", run.id.to_string()),
+            ("waystation.program", plan.id.to_string()),
+            ("waystation.program.name", plan.name.to_string()),
+            ("waystation.function", run.function.to_string()),
+            ("waystation.trigger", run.trigger.to_string()),
+        ]
+    })
+}
+
 /// How a run ended, in words.
-fn told(outcome: &Outcome) -> (&'static str, &'static str) {
+fn words(outcome: &Outcome) -> (&'static str, &'static str) {
     match outcome {
         Outcome::Succeeded(_) => (State::Succeeded.name(), ""),
         Outcome::Failed(failure) => (State::Failed.name(), failure.reason.name()),
@@ -683,6 +712,7 @@ impl Run {
             key: self.key.clone(),
             limit: self.limit.clone(),
             callback: self.callback.clone(),
+            trace: self.trace.as_ref().map(Trace::to_string),
             account_runs: None,
             created_at: self.created_at,
             started_at,

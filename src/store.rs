@@ -282,6 +282,8 @@ pub struct NewRun {
     pub limit: Option<Limit>,
     /// The URL that is told how it ended, if one is.
     pub callback: Option<String>,
+    /// The trace it belongs to, as it is written out, if it belongs to one.
+    pub trace: Option<String>,
     /// How many runs of its account may be unfinished beside it, where it is to be seen to.
     pub account_runs: Option<u32>,
     /// When it was called for.
@@ -483,6 +485,8 @@ pub struct Claimed {
     pub limited: bool,
     /// The URL that is told how it ended, if one is.
     pub callback: Option<String>,
+    /// The trace it belongs to, as it was written out, if it belongs to one.
+    pub trace: Option<String>,
 }
 
 /// What came of the wish to cancel a run.

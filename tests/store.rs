@@ -73,6 +73,7 @@ fn run(program: i64, version: VersionId, started_at: Option<i64>) -> NewRun {
         key: None,
         limit: None,
         callback: None,
+        trace: None,
         account_runs: None,
         created_at: 10,
         started_at,
@@ -761,7 +762,7 @@ async fn a_database_of_a_newer_release_is_refused() {
         .to_string();
     assert_eq!(
         refused,
-        "the database is of a newer release of Waystation (its format is 99, this release knows 10)"
+        "the database is of a newer release of Waystation (its format is 99, this release knows 11)"
     );
     assert!(Sqlite::read_only(&path).is_err());
 }

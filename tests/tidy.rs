@@ -11,7 +11,9 @@ const LAYERS: [&[&str]; 5] = [
     &["callbacks", "http", "retention", "schedule", "worker"],
     &["app", "code", "recorder", "runs"],
     &["keys", "programs", "watch"],
-    &["config", "egress", "fault", "metrics", "packages", "store"],
+    &[
+        "config", "egress", "fault", "metrics", "packages", "store", "traces",
+    ],
 ];
 
 /// What reaches the world, in words that stand in code: files, network, processes, time, threads, luck.

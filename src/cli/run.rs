@@ -144,6 +144,7 @@ pub(super) async fn once(
         wait: Some(app.config.wait),
         key: None,
         callback: None,
+        trace: None,
     };
     let app = Arc::new(app);
     worker::recover(&app).await?;

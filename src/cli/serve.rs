@@ -25,6 +25,7 @@ use crate::keys::{self, Files, Keys};
 use crate::programs::{OWNER, Report, Served};
 use crate::store::sqlite::{Options, Sqlite};
 use crate::store::{RECORD, Store, Swept};
+use crate::traces::Traces;
 use crate::watch::Watched;
 use crate::{Error, callbacks, http, programs, retention, runs, schedule, worker};
 
@@ -86,7 +87,11 @@ async fn serve(dir: &Path, config: Config) -> Done {
     files.prepare()?;
     let keys = Keys::open(&files)?;
     let new_key = key(&config, &files, &keys, &*store).await?;
-    let app = Arc::new(App::new(config, store, keys));
+    let mut app = App::new(config, store, keys);
+    if let Some(collector) = &app.config.otlp {
+        app.traces = Traces::to(collector, app.egress.clone())?;
+    }
+    let app = Arc::new(app);
     let left = worker::recover(&app).await?;
     if left != Swept::default() {
         tracing::warn!(
@@ -149,6 +154,7 @@ async fn serve(dir: &Path, config: Config) -> Done {
             return Ok(ExitCode::from(130));
         }
     }
+    app.traces.close().await;
     reloading.abort();
     app.store.close().await?;
     drop(lock);

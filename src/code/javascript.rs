@@ -85,9 +85,22 @@ enum Fetched {
     },
 }
 
-/// Fetches what the engine asks for, and gives what it is to be told.
-pub async fn fetched(client: &Client, asked: &[u8]) -> Option<Vec<u8>> {
-    let asked: Asked = serde_json::from_slice(asked).ok()?;
+/// Fetches what the engine asks for, with further headers where it says nothing of them, and gives what it is to be told.
+pub async fn fetched(
+    client: &Client,
+    asked: &[u8],
+    further: Vec<(String, String)>,
+) -> Option<Vec<u8>> {
+    let mut asked: Asked = serde_json::from_slice(asked).ok()?;
+    let says = |headers: &[(String, String)], name: &str| {
+        headers
+            .iter()
+            .any(|(said, _)| said.eq_ignore_ascii_case(name))
+    };
+    let said = further.iter().any(|(name, _)| says(&asked.headers, name));
+    if !said {
+        asked.headers.extend(further);
+    }
     let id = asked.id;
     let body = asked.body.map(|body| STANDARD.decode(body)).transpose();
     let request = fetch::Request {

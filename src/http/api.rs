@@ -20,6 +20,7 @@ use super::transport::{Refusal, read_body};
 use crate::app::App;
 use crate::runs::{self, Call, Refused};
 use crate::store::RunId;
+use crate::traces::Trace;
 
 /// The header that names the run an answer belongs to.
 pub const RUN: HeaderName = HeaderName::from_static("waystation-run");
@@ -155,6 +156,7 @@ fn preflight() -> Response {
 }
 
 async fn called(app: &Arc<App>, request: Request) -> Response {
+    let trace = Trace::of(request.headers());
     let wanted = match wish(app, request).await {
         Ok(wanted) => wanted,
         Err(response) => return response,
@@ -174,6 +176,7 @@ async fn called(app: &Arc<App>, request: Request) -> Response {
         wait: (!wish.run_async).then_some(app.config.wait),
         key,
         callback: None,
+        trace,
     };
     let started = match runs::start(app, call).await {
         Ok(started) => started,

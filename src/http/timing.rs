@@ -1,5 +1,5 @@
 //! How long requests take: for their callers in the header `Server-Timing` (W3C Server Timing), in milliseconds, and for whoever
-//! watches over the server in its metrics.
+//! watches over the server in its metrics and traces.
 
 use std::fmt::Write;
 use std::pin::Pin;
@@ -39,18 +39,26 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let start = Instant::now();
         let method = method(request.method());
         let route = route(request.uri().path());
+        let mut told = self
+            .app
+            .traces
+            .request(method, route, request.headers_mut());
         let answer = self.inner.call(request);
         let app = self.app.clone();
         Box::pin(async move {
             let mut response = answer.await?;
             let took = start.elapsed();
             tell(&mut response, took);
-            app.metrics
-                .request(method, route, response.status().as_u16(), took);
+            let status = response.status().as_u16();
+            app.metrics.request(method, route, status, took);
+            told.note("http.response.status_code", i64::from(status));
+            if status >= 500 {
+                told.failed(status.to_string());
+            }
             Ok(response)
         })
     }

@@ -100,12 +100,20 @@ impl Recorder<'_> {
         };
         let record = self.about(effect, deed, record).await?;
         let left = effect.deadline.saturating_sub(self.clock.elapsed());
+        let mut told = self
+            .app
+            .traces
+            .step(self.trace.as_ref(), effect.kind, &effect.key);
+        self.progress().trace = told.trace().cloned();
         let result = tokio::select! {
             result = work => result,
             () = tokio::time::sleep(left) => Err(Failure::new("").because(Reason::Timeout)),
             () = self.stopped() => Err(Failure::new("the run was cancelled").because(Reason::Cancelled)),
         };
         fault::at("step.after_effect");
+        if let Err(failure) = &result {
+            told.failed(failure.reason.name());
+        }
         self.add(record, &result);
         result
     }

@@ -124,6 +124,8 @@ impl Storm {
         let times = match place {
             // It comes once in a start, for all times that are due.
             Some("schedule.mid") => 1,
+            // Few runs are put aside.
+            Some("park.before_commit" | "park.after_commit") => 1 + self.chance.below(2),
             _ => 1 + self.chance.below(12),
         };
         if self.rounds > 1 && (place == Some("schedule.mid") || self.chance.below(3) == 0) {

@@ -58,8 +58,10 @@ pub struct Called {
     pub path: String,
     /// The lines of the head, the first one left out.
     pub head: Vec<String>,
-    /// What was sent.
+    /// What was sent, as text.
     pub body: String,
+    /// What was sent.
+    pub bytes: Vec<u8>,
 }
 
 impl Outside {
@@ -109,12 +111,14 @@ impl Called {
             path,
             head,
             body: String::new(),
+            bytes: Vec::new(),
             stream: stream.try_clone().unwrap(),
         };
         let length = called.header("content-length").parse().unwrap_or(0);
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
-        called.body = String::from_utf8(body).unwrap();
+        called.body = String::from_utf8_lossy(&body).into_owned();
+        called.bytes = body;
         called
     }
 

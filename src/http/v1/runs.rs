@@ -20,6 +20,7 @@ use crate::http::api::{REPLAYED, RUN};
 use crate::http::parameters;
 use crate::runs::{self, Call, Started};
 use crate::store::{self, Cancel, Detail, RunId};
+use crate::traces::Trace;
 
 /// After how many seconds it is worth asking again for a run that has not ended.
 const AGAIN: HeaderValue = HeaderValue::from_static("1");
@@ -99,6 +100,7 @@ async fn begin(
         wait: prefer.limit(app.config.wait),
         key,
         callback,
+        trace: Trace::of(headers),
     };
     let started = runs::start(app, call).await;
     let started = started.map_err(|refused| Problem::refused(program, refused))?;

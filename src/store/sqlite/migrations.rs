@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0008_steps.sql"),
     include_str!("../migrations/0009_callbacks.sql"),
     include_str!("../migrations/0010_large.sql"),
+    include_str!("../migrations/0011_trace.sql"),
 ];
 
 /// Takes the database to today's format.

@@ -74,7 +74,7 @@ fn take(connection: &Connection, run: i64, node: NodeId, now: i64) -> Result<Cla
     let mut statement = connection.prepare_cached(
         "SELECT runs.id, queue.fence, runs.version, runs.function, runs.trigger, runs.inputs, runs.seed, queue.resumes,
                 runs.created_at, queue.started_at, queue.log_lines, queue.loose, queue.cancelled,
-                queue.limit_key IS NOT NULL, callbacks.url
+                queue.limit_key IS NOT NULL, callbacks.url, queue.trace
            FROM queue JOIN runs ON runs.number = queue.run LEFT JOIN callbacks ON callbacks.run = queue.run
           WHERE queue.run = ?1",
     )?;
@@ -98,6 +98,7 @@ fn take(connection: &Connection, run: i64, node: NodeId, now: i64) -> Result<Cla
             cancelled: row.get(12)?,
             limited: row.get(13)?,
             callback: row.get(14)?,
+            trace: row.get(15)?,
         })
     })?;
     let inputs = large::whole(connection, run, Part::Inputs, claimed.inputs)?;

@@ -48,8 +48,9 @@ pub(in super::super) fn begin(
         let fence = i64::from(holder.is_some());
         connection
             .prepare_cached(
-                "INSERT INTO queue (run, state, due, owner, fence, resumes, started_at, limit_key, limit_max)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO queue (run, state, due, owner, fence, resumes, started_at, limit_key, limit_max,
+                                    trace)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 number,
@@ -61,6 +62,7 @@ pub(in super::super) fn begin(
                 run.started_at,
                 run.limit.as_ref().map(|limit| &limit.key),
                 run.limit.as_ref().map(|limit| limit.max),
+                run.trace,
             ])?;
         Ok(())
     });
