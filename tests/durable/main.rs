@@ -12,6 +12,7 @@ mod lost;
 mod pauses;
 mod resume;
 mod retry;
+mod sizes;
 mod stored;
 mod times;
 mod world;
