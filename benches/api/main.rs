@@ -3,8 +3,9 @@
 //! `cargo bench` prints requests a second and latencies at 1, 16 and 64 connections, the ratio of ours to the
 //! bare handler's, how long a loop of 100,000 passes takes, and how much memory the idle server holds. Medians over
 //! rounds; the rounds of the two servers alternate. The last line has every figure as JSON. Settings by environment:
-//! `BENCH_ROUNDS` (5), `BENCH_SECONDS` of a round (2), and `BENCH_RUNS`, how many runs to make at 64 connections while
-//! memory is watched (none; a million takes some minutes).
+//! `BENCH_ROUNDS` (5), `BENCH_SECONDS` of a round (2), `BENCH_AGAINST`, the binary of another release that is measured in
+//! turn with these two, and `BENCH_RUNS`, how many runs to make at 64 connections while memory is watched (none; a million
+//! takes some minutes).
 
 mod bare;
 mod load;
@@ -80,7 +81,12 @@ fn main() {
         looped.as_secs_f64(),
         bar(looped < LOOP_TIME, "under 0.2 s")
     );
-    let calls = compare(&server.address);
+    let mut command = TestCommand::new(&[("five.yaml", FIVE)]);
+    let other = std::env::var_os("BENCH_AGAINST").map(|program| {
+        command.program = program.into();
+        TestServer::start(&command, &[])
+    });
+    let calls = compare(&server.address, other.as_ref().map(|other| &*other.address));
     let memory = setting("BENCH_RUNS").map(|runs| watch(&server, runs as usize));
     let all = json!({
         "sync_ms": sync,
@@ -110,8 +116,8 @@ fn request(program: u8, rest: &str) -> String {
     )
 }
 
-/// Both servers in turn at each number of connections; gives the figures.
-fn compare(ours: &str) -> Vec<Value> {
+/// The servers in turn at each number of connections; gives the figures.
+fn compare(ours: &str, other: Option<&str>) -> Vec<Value> {
     let mut bare = bare::Bare::start();
     let rounds = setting("BENCH_ROUNDS").unwrap_or(5.0) as usize;
     let time = Duration::from_secs_f64(setting("BENCH_SECONDS").unwrap_or(2.0));
@@ -126,10 +132,11 @@ fn compare(ours: &str) -> Vec<Value> {
             until: Until::Time(time),
             pace: Duration::ZERO,
         };
-        let (mut bares, mut own) = (Vec::new(), Vec::new());
+        let (mut bares, mut own, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
             bares.push(load.on(&bare.address));
             own.push(load.on(ours));
+            others.extend(other.map(|other| load.on(other)));
         }
         let (bare, own) = (Measured::median(&bares), Measured::median(&own));
         let ratio = own.rate / bare.rate;
@@ -145,10 +152,18 @@ fn compare(ours: &str) -> Vec<Value> {
             }
         };
         println!("{connections:>11}  waystation  {own}  {ratio:.2}   ({verdict})");
+        let other = other.map(|_| Measured::median(&others));
+        if let Some(other) = &other {
+            println!(
+                "{connections:>11}  the other   {other}  {:.2} of it are ours",
+                own.rate / other.rate
+            );
+        }
         all.push(json!({
             "connections": connections,
             "bare": figures(&bare),
             "waystation": figures(&own),
+            "other": other.as_ref().map(figures),
             "ratio": ratio,
         }));
     }
