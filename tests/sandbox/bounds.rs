@@ -147,7 +147,8 @@ fn what_uses_too_much_ends(place: (Isolation, User)) {
     let settings = |said: &str| LIMITS.replace("CPU", if said == CPU { "2s" } else { "10s" });
     let world = serving(place, TOO_MUCH, settings);
     assert_told(&world, TOO_MUCH, Duration::from_secs(10));
-    let rest = comes_true(SOON, || world.runs().is_empty());
+    // That they go is what counts here; a busy machine may take its time.
+    let rest = comes_true(10 * SOON, || world.runs().is_empty());
     assert!(rest, "there is {:?}", world.runs());
     assert!(world.is_well());
 }
@@ -370,7 +371,8 @@ fn nothing_is_left_behind(place: (Isolation, User)) {
         assert_eq!(called.status, 200, "{} {}", programs[id - 1].1, called.body);
         assert_gone(&mark, SOON);
     }
-    let rest = comes_true(SOON, || world.runs().is_empty());
+    // That they go is what counts here; a busy machine may take its time.
+    let rest = comes_true(10 * SOON, || world.runs().is_empty());
     assert!(rest, "there is {:?}", world.runs());
     assert!(world.is_well());
 }
@@ -411,7 +413,8 @@ time.sleep(600)"
         left()
     );
     // The folders of runs are on the disk only where they are no file systems of their own.
-    let rest = comes_true(SOON, || world.runs().is_empty());
+    // That they go is what counts here; a busy machine may take its time.
+    let rest = comes_true(10 * SOON, || world.runs().is_empty());
     assert!(rest, "there is {:?}", world.runs());
 }
 
