@@ -10,8 +10,8 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::app::App;
-use crate::egress::Scope;
 use crate::egress::fetch::{Client, Limits, Redirect, Request};
+use crate::egress::{self, Scope};
 use crate::http::Whole;
 use crate::store::{Callback, Called, Detail};
 use crate::{Error, now};
@@ -45,14 +45,7 @@ struct Message {
 
 /// Says whether a URL can be called back.
 pub fn is_callable(text: &str) -> bool {
-    let url = url::Url::parse(text).ok();
-    let fits = |url: &url::Url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-    };
-    text.len() <= MAX_URL && url.as_ref().is_some_and(fits)
+    text.len() <= MAX_URL && egress::web(text).is_some()
 }
 
 /// Tells whoever is to be told, until the server stops.

@@ -50,6 +50,13 @@ pub enum Scope {
     Hosts(Vec<(String, u16)>),
 }
 
+/// The URL that a text is, if it is one of `http` or `https` that names a host and no user.
+pub fn web(text: &str) -> Option<url::Url> {
+    let url = url::Url::parse(text).ok()?;
+    let known = matches!(url.scheme(), "http" | "https") && url.has_host();
+    (known && url.username().is_empty() && url.password().is_none()).then_some(url)
+}
+
 impl Egress {
     /// A door under the administrator's rules.
     pub fn new(rules: Rules) -> Egress {

@@ -1,18 +1,18 @@
 //! The one door: every call, from the API, the queue or the command line, becomes a run here.
 
+mod outcome;
+mod places;
 mod stop;
 mod waiters;
 mod work;
 
-use std::collections::hash_map::Entry as Entries;
-use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::plan::{self, Entry, Function, Refusal};
 use engine::program::OnNodeLoss;
-use engine::run::{Failure, Outcome};
+use engine::run::Outcome;
 use engine::value::{Record, Value};
 use engine::variables::Name;
 use futures_util::FutureExt;
@@ -20,9 +20,11 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
+pub use self::outcome::outcome;
+use self::outcome::{elsewhere, known};
+use self::places::{Calling, slot};
 use self::stop::Working;
 pub use self::stop::{LOST, Stop, cancel, drain};
-use self::waiters::Waiter;
 pub use self::waiters::Waiters;
 use self::work::{Guarded, Lasting};
 use crate::app::App;
@@ -357,19 +359,6 @@ async fn taken(app: &App, wait: Option<Duration>, error: store::Error) -> Result
     })
 }
 
-/// Waits for the outcome of a run, as long as the limit says. Nothing where it has not ended by then.
-///
-/// # Errors
-/// When the record cannot be read, or has no such run.
-pub async fn outcome(app: &App, id: RunId, limit: Duration) -> Result<Option<Outcome>, Error> {
-    let waiter = app.waiters.add(id);
-    let ended = elsewhere(app, id, Some(waiter));
-    match tokio::time::timeout(limit, ended).await {
-        Ok(outcome) => outcome.map(Some),
-        Err(_) => recorded(app, id).await,
-    }
-}
-
 /// Runs a run now and waits for its outcome, up to the limit. It goes on when the caller leaves.
 async fn wait(app: &Arc<App>, run: Run, limit: Duration) -> Result<Started, Refused> {
     if run.limit.is_some() {
@@ -421,24 +410,6 @@ async fn wait(app: &Arc<App>, run: Run, limit: Duration) -> Result<Started, Refu
     })
 }
 
-/// Waits until a run that is at work is in the record: who is told that it goes on is to find it there.
-async fn known(app: &App, id: RunId) -> Result<(), Error> {
-    let known = async {
-        loop {
-            let written = app.written.notified();
-            if app.store.run(id).await?.is_some() {
-                return Ok(());
-            }
-            written.await;
-        }
-    };
-    let unknown = |_| Error::new("the run goes on, and is not in the record yet");
-    tokio::time::timeout(KNOWN, known).await.map_err(unknown)?
-}
-
-/// How long a caller waits for that.
-const KNOWN: Duration = Duration::from_secs(10);
-
 /// Has a run that is limited queued, and waits for its outcome.
 async fn wait_in_line(app: &Arc<App>, run: Run, limit: Duration) -> Result<Started, Refused> {
     let (called, id) = (Instant::now(), run.id);
@@ -448,98 +419,6 @@ async fn wait_in_line(app: &Arc<App>, run: Run, limit: Duration) -> Result<Start
     let outcome = outcome(app, run, left).await;
     let outcome = outcome.map_err(|error| Refused::Failed(id, error))?;
     Ok(Started { outcome, ..started })
-}
-
-/// Waits for the outcome of a run that has been put aside, or that somebody else goes on with.
-async fn elsewhere(app: &App, id: RunId, waiter: Option<Waiter<'_>>) -> Result<Outcome, Error> {
-    loop {
-        if let Some(outcome) = recorded(app, id).await? {
-            return Ok(outcome);
-        }
-        match &waiter {
-            Some(waiter) => waiter.told().await,
-            None => return Err(Error::new("the run is not held by this server any more")),
-        }
-    }
-}
-
-/// The outcome of a run, if it has ended.
-async fn recorded(app: &App, id: RunId) -> Result<Option<Outcome>, Error> {
-    let run = app.store.run(id).await?;
-    let run = run.ok_or_else(|| Error::new(format!("there is no run {id}")))?;
-    let Some(answer) = run.answer else {
-        return Ok(None);
-    };
-    let unreadable =
-        |error: &dyn fmt::Display| Error::new(format!("the outcome of run {id}: {error}"));
-    let failure =
-        |answer: &str| serde_json::from_str::<Failure>(answer).map_err(|error| unreadable(&error));
-    Ok(Some(match run.summary.state {
-        State::Succeeded => {
-            let values = engine::json::pairs(&answer).map_err(|error| unreadable(&error))?;
-            Outcome::Succeeded(values)
-        }
-        State::Cancelled => Outcome::Cancelled(failure(&answer)?),
-        _ => Outcome::Failed(failure(&answer)?),
-    }))
-}
-
-/// A place to run in; calls wait in line for one, as many and as long as the settings allow.
-async fn slot(app: &App, limit: Duration) -> Result<OwnedSemaphorePermit, Refused> {
-    if let Ok(slot) = app.slots.clone().try_acquire_owned() {
-        return Ok(slot);
-    }
-    let _waiting = Waiting::new(app)?;
-    match tokio::time::timeout(limit, app.slots.clone().acquire_owned()).await {
-        Ok(slot) => slot.map_err(|_| Refused::Draining),
-        Err(_) => Err(Refused::TooMany),
-    }
-}
-
-/// A call of an account that waits for its run, counted as long as it does.
-struct Calling<'a>(&'a App, i64);
-
-impl<'a> Calling<'a> {
-    fn new(app: &'a App, account: i64) -> Result<Calling<'a>, Refused> {
-        let mut calls = lock(&app.calls);
-        let count = calls.entry(account).or_default();
-        if app.config.account_calls.is_some_and(|most| *count >= most) {
-            return Err(Refused::AccountCalls);
-        }
-        *count += 1;
-        Ok(Calling(app, account))
-    }
-}
-
-impl Drop for Calling<'_> {
-    fn drop(&mut self) {
-        let mut calls = lock(&self.0.calls);
-        if let Entries::Occupied(mut count) = calls.entry(self.1) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
-        }
-    }
-}
-
-/// A call that waits for a place, counted as long as it does.
-struct Waiting<'a>(&'a App);
-
-impl<'a> Waiting<'a> {
-    fn new(app: &'a App) -> Result<Waiting<'a>, Refused> {
-        let waiting = Waiting(app);
-        match app.waiting.fetch_add(1, Ordering::Relaxed) >= app.config.max_waiting {
-            true => Err(Refused::TooMany),
-            false => Ok(waiting),
-        }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// A run taken from the queue.

@@ -25,7 +25,7 @@ use tokio::runtime::Handle;
 
 use crate::Error;
 use crate::egress::fetch::{Client, Limits, Redirect, Request};
-use crate::egress::{Egress, Scope};
+use crate::egress::{self, Egress, Scope};
 
 /// The headers that carry a trace.
 const PARENT: &str = "traceparent";
@@ -272,15 +272,7 @@ impl Work {
 /// # Errors
 /// In words, what is wrong with it.
 pub fn address(collector: &str) -> Result<String, String> {
-    let url = url::Url::parse(collector).ok();
-    let fits = |url: &url::Url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-    };
-    match url.filter(fits) {
+    match egress::web(collector).filter(|url| url.query().is_none()) {
         Some(_) => Ok(format!("{}/v1/traces", collector.trim_end_matches('/'))),
         None => Err("write the address of a collector, such as `http://127.0.0.1:4318`".to_owned()),
     }

@@ -92,13 +92,13 @@ pub async fn fetched(
     further: Vec<(String, String)>,
 ) -> Option<Vec<u8>> {
     let mut asked: Asked = serde_json::from_slice(asked).ok()?;
-    let says = |headers: &[(String, String)], name: &str| {
-        headers
+    let said = |of: &str| {
+        asked
+            .headers
             .iter()
-            .any(|(said, _)| said.eq_ignore_ascii_case(name))
+            .any(|(name, _)| name.eq_ignore_ascii_case(of))
     };
-    let said = further.iter().any(|(name, _)| says(&asked.headers, name));
-    if !said {
+    if !further.iter().any(|(name, _)| said(name)) {
         asked.headers.extend(further);
     }
     let id = asked.id;
