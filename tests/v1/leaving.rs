@@ -1,33 +1,59 @@
 //! Callers hang up before they have an answer.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
+use rusqlite::Connection;
+use tempfile::TempDir;
 use tower::ServiceExt;
 use waystation::http;
 use waystation::programs::OWNER;
+use waystation::store::sqlite::{Options, Sqlite};
 
 use crate::support::{KEY, TestApp};
-use crate::{PROGRAMS, app, begin, get, json, until};
+use crate::{PROGRAMS, begin, get, json, until};
 
-/// Sends a request and goes away as soon as the server has begun with it.
-async fn left(app: &TestApp, target: &str, key: Option<&str>) {
+/// The application, and a second hand on its record.
+struct Left {
+    app: TestApp,
+    other: Connection,
+    _folder: TempDir,
+}
+
+async fn serve(programs: &[(&str, &str)], flags: &[&str]) -> Left {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("record");
+    let store = Sqlite::open(&path, Options::default()).unwrap();
+    Left {
+        app: TestApp::on(Arc::new(store), programs, flags).await,
+        other: Connection::open(path).unwrap(),
+        _folder: folder,
+    }
+}
+
+/// Sends a request and goes away while the server waits to record it.
+async fn leave(left: &Left, target: &str, key: Option<&str>) {
     let mut request = Request::post(target).header("authorization", format!("Bearer {KEY}"));
     if let Some(key) = key {
         request = request.header("idempotency-key", key);
     }
     let request = request.body(Body::empty()).unwrap();
-    let mut answer = Box::pin(http::routes(app.app.clone()).oneshot(request));
+    let mut answer = Box::pin(http::routes(left.app.app.clone()).oneshot(request));
+    left.other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let begun = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context).is_pending()));
-    assert!(begun.await, "it was answered at once");
+    assert!(begun.await, "it was answered before it was recorded");
+    drop(answer);
+    left.other.execute_batch("ROLLBACK").unwrap();
 }
 
 /// Waits until the only run there is has come to a state.
-async fn only(app: &TestApp, state: &str) {
+async fn only(left: &Left, state: &str) {
+    let app = &left.app;
     let end = Instant::now() + Duration::from_secs(30);
     let run = loop {
         let runs = json(&get(app, "/v1/runs").await);
@@ -42,44 +68,45 @@ async fn only(app: &TestApp, state: &str) {
 
 #[tokio::test]
 async fn a_run_that_is_accepted_ends() {
-    let app = app().await;
-    left(&app, "/api?program_id=4&run_async=true", None).await;
-    only(&app, "succeeded").await;
+    let left = serve(&PROGRAMS, &[]).await;
+    leave(&left, "/api?program_id=4&run_async=true", None).await;
+    only(&left, "succeeded").await;
 }
 
 #[tokio::test]
 async fn a_run_that_was_to_be_waited_for_ends() {
-    let app = app().await;
-    left(&app, "/api?program_id=4", None).await;
-    only(&app, "succeeded").await;
+    let left = serve(&PROGRAMS, &[]).await;
+    leave(&left, "/api?program_id=4", None).await;
+    only(&left, "succeeded").await;
 }
 
 #[tokio::test]
 async fn a_run_of_a_named_call_ends() {
-    let app = app().await;
-    left(&app, "/api?program_id=4", Some("a")).await;
-    only(&app, "succeeded").await;
+    let left = serve(&PROGRAMS, &[]).await;
+    leave(&left, "/api?program_id=4", Some("a")).await;
+    only(&left, "succeeded").await;
 }
 
 #[tokio::test]
 async fn a_run_that_is_queued_begins_and_is_not_counted_any_more() {
-    let app = TestApp::with(&PROGRAMS, &["--max-running", "1"]).await;
-    let slot = app.app.slots.clone().acquire_owned().await.unwrap();
-    left(&app, "/api?program_id=4&run_async=true", None).await;
-    only(&app, "queued").await;
+    let left = serve(&PROGRAMS, &["--max-running", "1"]).await;
+    let slot = left.app.app.slots.clone().acquire_owned().await.unwrap();
+    leave(&left, "/api?program_id=4&run_async=true", None).await;
+    only(&left, "queued").await;
     drop(slot);
-    only(&app, "succeeded").await;
-    assert_eq!(app.app.queued.load(Ordering::Relaxed), 0);
+    only(&left, "succeeded").await;
+    assert_eq!(left.app.app.queued.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
 async fn a_run_that_is_cancelled_ends() {
     let busy = "id: 1\nname: Busy\nfunctions:\n  Main:\n    triggers: [webhook]\n    steps:\n      - while: true\n        steps: [sleep: 10ms]\n";
-    let app = TestApp::new(&[("busy.yaml", busy)]).await;
-    let run = begin(&app, 1).await;
+    let left = serve(&[("busy.yaml", busy)], &[]).await;
+    let app = &left.app;
+    let run = begin(app, 1).await;
     while !app.app.is_at_work(run.parse().unwrap(), OWNER) {
         tokio::task::yield_now().await;
     }
-    left(&app, &format!("/v1/runs/{run}/cancel"), None).await;
-    until(&app, &run, "cancelled").await;
+    leave(&left, &format!("/v1/runs/{run}/cancel"), None).await;
+    until(app, &run, "cancelled").await;
 }
