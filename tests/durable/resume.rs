@@ -152,12 +152,9 @@ fn a_server_that_is_stopped_leaves_its_runs_to_the_next() {
     world.answer("a");
     // What is at work comes to its end, and nothing new begins.
     let at_work = world.called("b");
-    let answering = std::thread::spawn(move || {
-        std::thread::yield_now();
-        at_work.answer();
-    });
-    assert_eq!(world.stop(), Some(0));
-    answering.join().unwrap();
+    world.tell_to_stop();
+    at_work.answer();
+    assert_eq!(world.stopped(), Some(0));
     assert_eq!(world.run(run).summary.state, State::Queued);
     assert_eq!(world.journal(run).len(), 2);
     world.start();

@@ -1,5 +1,6 @@
 //! A server that is killed and started again, and what its runs do outside of it.
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -99,8 +100,22 @@ impl World {
 
     /// Stops the server as a system does, and gives its exit code.
     pub fn stop(&mut self) -> Option<i32> {
-        let mut server = self.server.take().unwrap();
+        self.tell_to_stop();
+        self.stopped()
+    }
+
+    /// Tells the server to stop, and waits until it lets nobody in any more.
+    pub fn tell_to_stop(&self) {
+        let server = self.server();
         server.signal(Signal::TERM);
+        while TcpStream::connect(&server.address).is_ok() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until the server has stopped, and gives its exit code.
+    pub fn stopped(&mut self) -> Option<i32> {
+        let mut server = self.server.take().unwrap();
         server.child.wait().unwrap().code()
     }
 
