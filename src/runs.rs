@@ -177,7 +177,7 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
         program,
         variables,
         trigger: call.trigger.into(),
-        seed: getrandom::u64().unwrap_or_default() as i64,
+        seed: rand::random(),
         resumes,
         key,
         limit,
@@ -218,7 +218,7 @@ pub fn by_time(program: &Arc<Served>, function: &Function) -> NewRun {
         function: function.name.clone(),
         program: program.clone(),
         trigger: "time".into(),
-        seed: getrandom::u64().unwrap_or_default() as i64,
+        seed: rand::random(),
         resumes: program.plan.on_node_loss != Some(OnNodeLoss::Fail),
         key: None,
         limit: limit(program, &parameters)
