@@ -67,7 +67,7 @@ async fn the_oldest_go_where_there_is_too_much_and_the_file_becomes_smaller() {
     let waiting: RunId = waiting.header("waystation-run").parse().unwrap();
     let mut called = Vec::new();
     for _ in 0..600 {
-        called.push(call(&app, &"x".repeat(2_000)).await);
+        called.push(call(&app, &"x".repeat(1_500)).await);
     }
     let before = written_out(&path);
     assert!(before > 2_000_000, "{before}");

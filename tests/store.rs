@@ -667,7 +667,7 @@ async fn writes_that_come_together_share_a_commit() {
 async fn a_full_database_says_so_to_all_and_keeps_what_it_had() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
-        max_bytes: Some(200_000),
+        max_bytes: Some(400_000),
     };
     let store = Arc::new(Sqlite::open(&folder.path().join("r.db"), options).unwrap());
     let version = store.accept(version(1, "a")).await.unwrap();

@@ -149,7 +149,7 @@ const FULL: &str = r#"{"Error":"There is no room left to record the run, so its 
 #[test]
 fn a_full_disk_loses_nothing_that_was_answered() {
     let command = TestCommand::new(&[("echo.yaml", ECHO)]);
-    let server = TestServer::start(&command, &["--max-data", "300KB"]);
+    let server = TestServer::start(&command, &["--max-data", "600KB"]);
     let large = format!("&variables={}", "x".repeat(3_000));
     let queued = format!("{large}&run_async=True");
     let until_full = |parameters: &str| {

@@ -226,7 +226,7 @@ fn place_too_late(caller: Caller) -> Seen {
 
 fn disk_full(caller: Caller) -> Seen {
     let steps = "      - print: '{{ Text }}'\n";
-    let world = World::new(&program(steps), &["--max-data", "400KB"]);
+    let world = World::new(&program(steps), &["--max-data", "800KB"]);
     let text = format!("&variables={}", "x".repeat(30_000));
     while world
         .called(Caller::Waits, &text)

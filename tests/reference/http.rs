@@ -205,7 +205,7 @@ impl Page {
             .await;
         let folder = tempfile::TempDir::new().unwrap();
         let options = Options {
-            max_bytes: Some(200_000),
+            max_bytes: Some(400_000),
         };
         let small = Sqlite::open(&folder.path().join("record"), options).unwrap();
         let full = TestApp::on(Arc::new(small), &PROGRAMS, &[]).await;
