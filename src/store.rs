@@ -23,6 +23,9 @@ pub const RECORD: &str = "waystation.db";
 /// What a store answers with, once it is durable.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
+/// Tells the time when it is asked, in microseconds since 1970.
+pub type Clock = Box<dyn FnOnce() -> i64 + Send>;
+
 /// A database of programs' versions, runs and keys.
 ///
 /// A method that writes answers when what it wrote is committed and synced to disk.
@@ -42,8 +45,12 @@ pub trait Store: Send + Sync + 'static {
     /// Notes a run that has begun and ended, at once.
     fn record(&self, run: NewRun, made: Arc<Made>, end: End) -> Reply<'_, ()>;
 
-    /// Takes runs that nobody holds and that are due, the longest due first; the server holds them from now on.
-    fn claim(&self, node: NodeId, limit: u32, now: i64) -> Reply<'_, Claims>;
+    /// When the first of the runs that nobody holds is due, in microseconds since 1970; nothing where there is none.
+    fn due(&self) -> Reply<'_, Option<i64>>;
+
+    /// Takes runs that nobody holds and that are due, the longest due first; the server holds them from now on. The clock is
+    /// read when nothing else is being written, so that no run begins before the one whose place it takes has ended.
+    fn claim(&self, node: NodeId, limit: u32, clock: Clock) -> Reply<'_, Claims>;
 
     /// Adds to the journal and the log of a run that is held.
     fn append(&self, hold: Hold, made: Arc<Made>) -> Reply<'_, ()>;

@@ -67,8 +67,14 @@ pub async fn work(app: Arc<App>) {
 }
 
 /// Waits for a free place, then takes as many runs as there are places, and starts them. Says how long nothing else is
-/// due, if anything else can be taken now.
+/// due, unless something else can be taken now.
 async fn claim(app: &Arc<App>) -> Result<Option<Duration>, Error> {
+    // A place that is held only to look for runs would be missed by calls that come meanwhile.
+    if app.queued.load(Ordering::Relaxed) == 0
+        && let Some(pause) = until(app.store.due().await?)
+    {
+        return Ok(Some(pause));
+    }
     let Ok(first) = app.slots.clone().acquire_owned().await else {
         return Ok(Some(Duration::ZERO));
     };
@@ -83,7 +89,8 @@ async fn claim(app: &Arc<App>) -> Result<Option<Duration>, Error> {
     if app.draining.load(Ordering::Relaxed) {
         return Ok(Some(Duration::ZERO));
     }
-    let claims = app.store.claim(app.node, slots.len() as u32, now()).await?;
+    let claims = app.store.claim(app.node, slots.len() as u32, Box::new(now));
+    let claims = claims.await?;
     if !claims.runs.is_empty() {
         fault::at("claim.after_commit");
     }
@@ -92,13 +99,14 @@ async fn claim(app: &Arc<App>) -> Result<Option<Duration>, Error> {
     for (run, slot) in claims.runs.into_iter().zip(slots) {
         tokio::spawn(execute(app.clone(), run, slot));
     }
-    let Some(next) = claims.next else {
-        return Ok(Some(LOOK));
-    };
-    match u64::try_from(next - now()) {
-        Ok(left) if left > 0 => Ok(Some(LOOK.min(Duration::from_micros(left)))),
-        _ => Ok(None),
-    }
+    Ok(until(claims.next))
+}
+
+/// How long the worker can wait before it takes what is due next; nothing where that is due already.
+fn until(due: Option<i64>) -> Option<Duration> {
+    let Some(due) = due else { return Some(LOOK) };
+    let left = u64::try_from(due - now()).unwrap_or_default();
+    (left > 0).then(|| LOOK.min(Duration::from_micros(left)))
 }
 
 async fn execute(app: Arc<App>, claimed: Claimed, slot: OwnedSemaphorePermit) {

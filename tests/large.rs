@@ -66,14 +66,13 @@ async fn get(app: &TestApp, target: &str) -> Value {
 
 /// Waits until a run is in a state, and gives it.
 async fn until(app: &TestApp, run: &str, state: &str) -> Value {
-    loop {
+    support::until(async || {
         let run = get(app, &format!("/v1/runs/{run}")).await;
-        if run["state"] == state {
-            return run;
-        }
-        assert!(run["ended_at"].is_null(), "{}", run["failure"]);
-        tokio::task::yield_now().await;
-    }
+        let is_so = run["state"] == state;
+        assert!(is_so || run["ended_at"].is_null(), "{}", run["failure"]);
+        is_so.then_some(run)
+    })
+    .await
 }
 
 /// What is kept apart of runs: where it belongs, and its size in the database.
@@ -95,9 +94,7 @@ async fn a_run_goes_on_with_what_is_kept_apart() {
     let answer = send(&app, "POST", "/v1/programs/1/runs", &headers, body).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     let run = answer.header("waystation-run").to_owned();
-    while apart(folder.path()).len() < 2 {
-        tokio::task::yield_now().await;
-    }
+    support::until(async || (apart(folder.path()).len() == 2).then_some(())).await;
     app.app.store.close().await.unwrap();
     drop(app);
 

@@ -162,13 +162,11 @@ async fn everything_of_a_run_goes_with_it() {
     let app = served(&path, "everything").await;
     let run = app.api("program_id=1&function=Wait&run_async=true").await;
     let run: RunId = run.header("waystation-run").parse().unwrap();
-    loop {
+    support::until(async || {
         let found = app.app.store.run(run).await.unwrap().unwrap();
-        if found.summary.state == State::Waiting {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+        (found.summary.state == State::Waiting).then_some(())
+    })
+    .await;
     let now = waystation::now();
     app.app
         .store

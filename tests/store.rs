@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use waystation::store::sqlite::{Options, Sqlite};
 use waystation::store::{
-    Answers, Cancel, End, Error, Filter, Hold, KEY_KEPT, Key, Leave, Made, NewRun, NewVersion,
-    Node, NodeId, RunId, State, Status, StepRecord, Store, Swept, VersionId,
+    Answers, Cancel, Clock, End, Error, Filter, Hold, KEY_KEPT, Key, Leave, Made, NewRun,
+    NewVersion, Node, NodeId, RunId, State, Status, StepRecord, Store, Swept, VersionId,
 };
 
 macro_rules! conformance {
@@ -128,9 +128,14 @@ async fn finish(store: &dyn Store, hold: Hold, state: State) -> Result<(), Error
     store.leave(hold, made(""), how).await
 }
 
+/// A clock that says so.
+fn at(time: i64) -> Clock {
+    Box::new(move || time)
+}
+
 /// Takes the one run that is due.
 async fn taken(store: &dyn Store, node: NodeId, now: i64) -> Hold {
-    let claims = store.claim(node, 10, now).await.unwrap();
+    let claims = store.claim(node, 10, at(now)).await.unwrap();
     assert_eq!(claims.runs.len(), 1, "{claims:?}");
     claims.runs[0].hold
 }
@@ -171,7 +176,7 @@ async fn a_run_is_queued_then_running_then_ended_once(store: &dyn Store) {
     let early = finish(store, hold, State::Succeeded).await;
     assert_eq!(early, Err(Error::Lost));
     assert!(store.begin(run, None).await.is_err());
-    let claims = store.claim(node, 10, 20).await.unwrap();
+    let claims = store.claim(node, 10, at(20)).await.unwrap();
     assert_eq!(
         (claims.runs[0].hold, claims.runs[0].inputs.as_str()),
         (hold, r#"{"A":1}"#)
@@ -181,7 +186,7 @@ async fn a_run_is_queued_then_running_then_ended_once(store: &dyn Store) {
         (state(store, id).await, store.queued().await.unwrap()),
         (State::Running, 0)
     );
-    assert_eq!(store.claim(node, 10, 20).await.unwrap().runs, []);
+    assert_eq!(store.claim(node, 10, at(20)).await.unwrap().runs, []);
     finish(store, hold, State::Failed).await.unwrap();
     let again = finish(store, hold, State::Succeeded).await;
     assert_eq!(again, Err(Error::Lost));
@@ -212,9 +217,9 @@ async fn a_run_that_is_put_aside_is_taken_when_it_is_due(store: &dyn Store) {
         (state(store, id).await, store.queued().await.unwrap()),
         (State::Waiting, 0)
     );
-    let early = store.claim(node, 10, 99).await.unwrap();
+    let early = store.claim(node, 10, at(99)).await.unwrap();
     assert_eq!((early.runs, early.next), (vec![], Some(100)));
-    let claims = store.claim(node, 10, 100).await.unwrap();
+    let claims = store.claim(node, 10, at(100)).await.unwrap();
     let claimed = &claims.runs[0];
     assert_eq!(
         (claimed.hold.fence, claimed.started_at, claimed.log_lines),
@@ -392,7 +397,7 @@ async fn a_run_is_cancelled_in_every_state(store: &dyn Store) {
     // One that is to be cancelled is put aside for no time at all.
     let aside = store.leave(first(id, node), made(""), Leave::Until(1_000));
     aside.await.unwrap();
-    let claims = store.claim(node, 10, 40).await.unwrap();
+    let claims = store.claim(node, 10, at(40)).await.unwrap();
     assert!(claims.runs[0].cancelled);
     let aside = store.leave(claims.runs[0].hold, made(""), Leave::Released);
     aside.await.unwrap();
@@ -477,7 +482,7 @@ async fn a_run_that_servers_die_of_is_ended_unless_it_comes_further(store: &dyn 
         let swept = store.sweep(next, now, answers()).await.unwrap();
         assert_eq!(swept.again, 1);
         if pause > 0 {
-            let claims = store.claim(next, 10, now + pause - 1).await.unwrap();
+            let claims = store.claim(next, 10, at(now + pause - 1)).await.unwrap();
             assert_eq!((claims.runs, claims.next), (vec![], Some(now + pause)));
         }
         now += pause;
@@ -502,17 +507,27 @@ async fn the_oldest_queued_run_is_taken_first(store: &dyn Store) {
     let node = entered(store).await;
     let mut taken = Vec::new();
     for _ in 0..3 {
-        taken.extend(
-            store
-                .claim(node, 2, 20)
-                .await
-                .unwrap()
-                .runs
-                .iter()
-                .map(|claimed| claimed.hold.run),
-        );
+        let claims = store.claim(node, 2, at(20)).await.unwrap();
+        taken.extend(claims.runs.iter().map(|claimed| claimed.hold.run));
     }
     assert_eq!(taken, ids);
+}
+
+#[tokio::test]
+async fn the_clock_is_read_when_runs_can_be_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.db");
+    let store = Sqlite::open(&path, Options::default()).unwrap();
+    let node = entered(&store).await;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (over, is_over) = std::sync::mpsc::channel();
+    let clock = Box::new(move || is_over.try_recv().unwrap());
+    let (claims, ()) = tokio::join!(store.claim(node, 1, clock), async {
+        over.send(20).unwrap();
+        other.execute_batch("ROLLBACK").unwrap();
+    });
+    assert_eq!(claims.unwrap().runs, []);
 }
 
 async fn a_run_that_began_and_ended_is_recorded_at_once(store: &dyn Store) {

@@ -17,8 +17,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use self::sql::large::{Large, Texts};
 use self::writer::Writer;
 use super::{
-    Answers, Callbacks, Called, Cancel, Claims, Detail, End, Error, Filter, Fire, Fired, Hold,
-    Keep, Leave, LogPage, Made, NewRun, NewSchedule, NewVersion, Node, NodeId, Place, Pruned,
+    Answers, Callbacks, Called, Cancel, Claims, Clock, Detail, End, Error, Filter, Fire, Fired,
+    Hold, Keep, Leave, LogPage, Made, NewRun, NewSchedule, NewVersion, Node, NodeId, Place, Pruned,
     Reply, RunId, Scheduled, State, StepRecord, Store, Summary, Swept, Version, VersionId,
 };
 
@@ -258,8 +258,12 @@ impl Store for Sqlite {
         )
     }
 
-    fn claim(&self, node: NodeId, limit: u32, now: i64) -> Reply<'_, Claims> {
-        self.write(move |connection| sql::queue::claim(connection, node, limit, now))
+    fn due(&self) -> Reply<'_, Option<i64>> {
+        self.read(|connection| sql::queue::next(connection, i64::MIN))
+    }
+
+    fn claim(&self, node: NodeId, limit: u32, clock: Clock) -> Reply<'_, Claims> {
+        self.write(move |connection| sql::queue::claim(connection, node, limit, clock()))
     }
 
     fn append(&self, hold: Hold, made: Arc<Made>) -> Reply<'_, ()> {

@@ -1,11 +1,12 @@
 //! Too many calls, a full queue, a server that stops, a full disk.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use waystation::store::sqlite::{Options, Sqlite};
 use waystation::store::{RECORD, State, Store};
 
-use super::support::{KEY, TestApp, TestCommand, TestServer};
+use super::support::{KEY, TestApp, TestCommand, TestServer, until};
 use super::{ECHO, ENDLESS, NO_END};
 
 const SHOWN: &str = r#"[["First","one"],["Second","two"],["Third","three"]]"#;
@@ -24,7 +25,7 @@ async fn a_call_waits_in_line_and_one_too_many_is_sent_away() {
         async {
             app.at_work(1).await;
             let look = async || (app.app.waiting.load(Ordering::Relaxed) == 1).then_some(());
-            app.until(look).await;
+            until(look).await;
             for _ in 0..3 {
                 let answer = app.api("program_id=1").await;
                 answer.refused(429, "Too many calls are waiting. Try again in 1 second.");
@@ -36,6 +37,25 @@ async fn a_call_waits_in_line_and_one_too_many_is_sent_away() {
     assert_eq!(endless.status, 500);
     waiting.finished(SHOWN);
     assert_eq!(app.runs().await.len(), 2);
+}
+
+#[tokio::test]
+async fn looking_for_runs_takes_no_place_from_a_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("record");
+    let store = Sqlite::open(&path, Options::default()).unwrap();
+    let flags = ["--max-running", "1", "--max-waiting", "0"];
+    let app = TestApp::on(Arc::new(store), &PROGRAMS, &flags).await;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    app.app.wake.notify_one();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    let (answer, ()) = tokio::join!(app.api("program_id=1"), async {
+        other.execute_batch("ROLLBACK").unwrap();
+    });
+    answer.finished(SHOWN);
 }
 
 #[tokio::test(flavor = "multi_thread")]

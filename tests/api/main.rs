@@ -18,9 +18,8 @@ mod result;
 mod variables;
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use support::{Answer, TestApp};
+use support::{Answer, TestApp, until};
 use waystation::runs::Stop;
 use waystation::store::{Detail, Filter, RunId, Summary};
 
@@ -124,32 +123,17 @@ impl TestApp {
 
     /// A run once it has ended.
     async fn ended(&self, run: RunId) -> Detail {
-        self.until(async || {
+        until(async || {
             let found = self.app.store.run(run).await.unwrap();
             found.filter(|found| found.summary.ended_at.is_some())
         })
         .await
     }
 
-    /// Looks again and again until there is something.
-    async fn until<T>(&self, look: impl AsyncFn() -> Option<T>) -> T {
-        let found = async {
-            loop {
-                if let Some(found) = look().await {
-                    return found;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), found)
-            .await
-            .expect("it never came")
-    }
-
     /// Waits until so many runs are at work.
     async fn at_work(&self, count: usize) {
         let look = async || (self.app.running.lock().unwrap().len() == count).then_some(());
-        self.until(look).await;
+        until(look).await;
     }
 
     /// Cancels all runs at work.

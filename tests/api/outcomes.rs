@@ -2,7 +2,7 @@
 
 use waystation::store::State;
 
-use super::support::{Answer, TestApp};
+use super::support::{Answer, TestApp, until};
 use super::{ENDLESS, NO_END};
 
 /// Steps in a program whose `Main` has a webhook.
@@ -136,7 +136,7 @@ async fn a_caller_waits_no_longer_than_the_setting_and_the_run_goes_on() {
     );
     app.at_work(1).await;
     let look = async || app.app.store.run(run).await.unwrap();
-    let kept = app.until(look).await;
+    let kept = until(look).await;
     assert_eq!(kept.summary.state, State::Running);
     app.cancel();
     assert_eq!(app.ended(run).await.summary.state, State::Cancelled);

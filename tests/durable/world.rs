@@ -108,7 +108,9 @@ impl World {
     pub fn tell_to_stop(&self) {
         let server = self.server();
         server.signal(Signal::TERM);
+        let end = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(&server.address).is_ok() {
+            assert!(Instant::now() < end, "{}", server.logged());
             std::thread::yield_now();
         }
     }

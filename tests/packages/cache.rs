@@ -81,9 +81,7 @@ async fn processes_that_want_the_same_wait_for_one_installation() {
     let python = crate::index::python().await;
     let second = async {
         // The first has begun when the cache is there.
-        while !place.cache().join("lock").exists() {
-            tokio::task::yield_now().await;
-        }
+        begun(&place).await;
         both.ready(&python, &wanted, program).await
     };
     let (first, second) = tokio::join!(first, second);
@@ -98,7 +96,7 @@ async fn one_who_stops_waiting_does_not_break_it_off() {
     let ready = place.ready(&["good"]);
     tokio::select! {
         _ = ready => {}
-        () = async { while !place.cache().join("lock").exists() { tokio::task::yield_now().await; } } => {}
+        () = begun(&place) => {}
     }
     place.ready(&["good"]).await.unwrap();
     let installing = place
@@ -190,4 +188,10 @@ async fn an_edited_lock_file_is_not_used() {
         place.lock().display()
     );
     assert_eq!(place.ready(&["good"]).await, Err(sentence));
+}
+
+/// Waits until the cache is there.
+async fn begun(place: &Place) {
+    let lock = place.cache().join("lock");
+    crate::support::until(async || lock.exists().then_some(())).await;
 }

@@ -8,7 +8,7 @@ use axum::http::{HeaderName, HeaderValue, Request};
 use waystation::runs::Stop;
 use waystation::store::sqlite::{Options, Sqlite};
 
-use crate::support::{Answer, KEY, TestApp};
+use crate::support::{Answer, KEY, TestApp, until};
 
 const PROGRAM: &str = r#"id: 1
 name: Reference
@@ -273,9 +273,7 @@ async fn endless(flags: &[&str]) -> TestApp {
 
 /// Waits until a run is at work.
 async fn running(app: &TestApp) {
-    while app.app.running.lock().unwrap().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until(async || (!app.app.running.lock().unwrap().is_empty()).then_some(())).await;
 }
 
 /// Waits until a run is at work, and cancels it.

@@ -45,6 +45,20 @@ pub fn config(flags: &[&str]) -> Config {
     Defaults::parse_from(["test"].iter().chain(flags)).config
 }
 
+/// Looks again and again until there is something.
+pub async fn until<T>(look: impl AsyncFn() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(60), found).await;
+    found.expect("it never came")
+}
+
 /// The application, with programs served and a record in memory, called without a socket.
 pub struct TestApp {
     pub app: Arc<App>,

@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
@@ -15,7 +14,7 @@ use waystation::http;
 use waystation::programs::OWNER;
 use waystation::store::sqlite::{Options, Sqlite};
 
-use crate::support::{KEY, TestApp};
+use crate::support::{self, KEY, TestApp};
 use crate::{PROGRAMS, begin, get, json, until};
 
 /// The application, and a second hand on its record.
@@ -54,15 +53,11 @@ async fn leave(left: &Left, target: &str, key: Option<&str>) {
 /// Waits until the only run there is has come to a state.
 async fn only(left: &Left, state: &str) {
     let app = &left.app;
-    let end = Instant::now() + Duration::from_secs(30);
-    let run = loop {
+    let newest = async || {
         let runs = json(&get(app, "/v1/runs").await);
-        if let Some(run) = runs["items"][0]["id"].as_str() {
-            break run.to_owned();
-        }
-        assert!(Instant::now() < end, "there is no run");
-        tokio::task::yield_now().await;
+        runs["items"][0]["id"].as_str().map(str::to_owned)
     };
+    let run = support::until(newest).await;
     until(app, &run, state).await;
 }
 
@@ -104,9 +99,8 @@ async fn a_run_that_is_cancelled_ends() {
     let left = serve(&[("busy.yaml", busy)], &[]).await;
     let app = &left.app;
     let run = begin(app, 1).await;
-    while !app.app.is_at_work(run.parse().unwrap(), OWNER) {
-        tokio::task::yield_now().await;
-    }
+    let id = run.parse().unwrap();
+    support::until(async || app.app.is_at_work(id, OWNER).then_some(())).await;
     leave(&left, &format!("/v1/runs/{run}/cancel"), None).await;
     until(app, &run, "cancelled").await;
 }

@@ -23,14 +23,19 @@ pub(in super::super) fn claim(
         let runs = runs.collect::<Result<_, _>>()?;
         let next = match full {
             true => Some(now),
-            false => connection
-                .prepare_cached(
-                    "SELECT min(due) FROM queue INDEXED BY due WHERE owner IS NULL AND due > ?1",
-                )?
-                .query_row([now], |row| row.get(0))?,
+            false => next(connection, now)?,
         };
         Ok(Claims { runs, next })
     })
+}
+
+/// When the first of the runs that nobody holds is due, of those that are due after a time.
+pub(in super::super) fn next(connection: &Connection, after: i64) -> Result<Option<i64>, Error> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT min(due) FROM queue INDEXED BY due WHERE owner IS NULL AND due > ?1",
+        )?
+        .query_row([after], |row| row.get(0))?)
 }
 
 /// Runs that are due and that nothing keeps from being at work, at most so many.
