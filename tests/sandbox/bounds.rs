@@ -1,13 +1,15 @@
 //! What code may use is bounded, and what it leaves behind goes: every way of using too much ends with the limit
 //! that it met, and nothing of it is left.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::process::Signal;
 use sandbox::isolation::Isolation;
 
 use crate::processes::{assert_gone, below, comes_true, marked};
-use crate::world::{User, World, program};
+use crate::world::{User, World, is_offered, program};
 
 mod limits {
     crate::world::in_every_world!(super::what_uses_too_much_ends);
@@ -375,6 +377,35 @@ fn nothing_is_left_behind(place: (Isolation, User)) {
     let rest = comes_true(10 * SOON, || world.runs().is_empty());
     assert!(rest, "there is {:?}", world.runs());
     assert!(world.is_well());
+}
+
+/// What cannot be deleted when a process ends, here since something is mounted there, is deleted once it can be.
+#[test]
+fn what_is_in_use_is_deleted_later() {
+    // Whoever may make a jail may mount.
+    if !is_offered(Isolation::Jail, User::Root) {
+        return;
+    }
+    let code = "chmod 755 .; mkdir busy; until [ -e go ]; do sleep 0.01; done";
+    let programs = [program(1, "shell", code, "timeout: 60s")];
+    let world = World::new((Isolation::Limited, User::Root), &borrowed(&programs), &[]);
+    world.begin(1);
+    let busy = || {
+        let places = world.runs().into_iter().map(|run| run.join("job/busy"));
+        places.into_iter().find(|place| place.exists())
+    };
+    assert!(comes_true(20 * SOON, || busy().is_some()));
+    let busy = busy().unwrap();
+    let job = busy.parent().unwrap();
+    mount("tmpfs", &busy, "tmpfs", MountFlags::empty(), None).unwrap();
+    std::fs::write(job.join("go"), "").unwrap();
+    // Whoever deletes a folder gives itself every right to it first.
+    let mode = || std::fs::metadata(job).unwrap().permissions().mode() & 0o777;
+    let tried = comes_true(10 * SOON, || mode() == 0o700);
+    unmount(&busy, UnmountFlags::empty()).unwrap();
+    assert!(tried);
+    let rest = comes_true(10 * SOON, || world.runs().is_empty());
+    assert!(rest, "there is {:?}", world.runs());
 }
 
 /// The server is killed while code is at work that does not want to end.

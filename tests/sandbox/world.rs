@@ -247,11 +247,10 @@ impl World {
         };
         let launchers = in_folder(&self.command.folder.path().join("scratch"));
         let runs = launchers.iter().flat_map(|folder| in_folder(folder));
-        // Those that stand ready have written nothing.
+        // Those that stand ready have written nothing. What goes while it is looked at has not gone yet.
         let used = runs.filter(|run| {
-            in_folder(run)
-                .iter()
-                .any(|place| !in_folder(place).is_empty())
+            let is_used = |place| fs::read_dir(place).map_or(true, |mut all| all.next().is_some());
+            in_folder(run).iter().any(is_used)
         });
         used.collect()
     }

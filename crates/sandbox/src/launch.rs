@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use self::calls::{Calls, Filters, Sockets};
 use self::child::Walls;
+use self::ending::Ended;
 use self::files::Rules;
 use self::folder::Folder;
 use self::system::Forked;
@@ -87,8 +88,7 @@ struct Launcher<'w> {
     covered: Vec<PathBuf>,
     parent: Option<Parent>,
     processes: HashMap<u64, Process>,
-    /// Those that have ended, until nothing is left of what they started.
-    ending: Vec<(u64, Option<Folder>)>,
+    ending: Vec<Ended>,
 }
 
 /// The Python that stands ready.
@@ -436,7 +436,7 @@ impl<'w> Launcher<'w> {
                         Ok(())
                     }
                     Err(error) => {
-                        self.ending.push((id, Some(folder)));
+                        self.ending.push(Ended::new(id, Some(folder)));
                         self.failed(id, &error)
                     }
                 }
@@ -472,7 +472,7 @@ impl<'w> Launcher<'w> {
             Ok(Forked::Parent(pid)) => pid,
             Ok(Forked::Child) => self.work(worker, folder.as_ref(), fds),
             Err(error) => {
-                self.ending.push((id, folder));
+                self.ending.push(Ended::new(id, folder));
                 return Err(error);
             }
         };

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use super::folder::Folder;
 use super::{Launcher, State, processes};
 use crate::isolation::Isolation;
 use crate::message::News;
@@ -13,6 +14,33 @@ use crate::wire;
 
 /// How long leftovers are hunted when the launcher ends.
 const LAST_HUNT: Duration = Duration::from_secs(2);
+
+/// How often it is tried to delete the files of a process, [`super::AGAIN`] apart: for ten seconds.
+const TRIES: u32 = 2_000;
+
+/// A process that has ended, until nothing is left of what it started and of its files.
+pub(super) struct Ended {
+    id: u64,
+    folder: Option<Folder>,
+    tries: u32,
+}
+
+impl Ended {
+    pub fn new(id: u64, folder: Option<Folder>) -> Ended {
+        Ended {
+            id,
+            folder,
+            tries: 0,
+        }
+    }
+
+    /// Tries to delete its files, and gives whether none is left.
+    fn is_deleted(&mut self) -> bool {
+        self.tries += 1;
+        let deleted = self.folder.as_ref().map(Folder::delete);
+        deleted.is_none_or(|deleted| deleted.is_ok())
+    }
+}
 
 impl Launcher<'_> {
     /// Takes note of the end of a process of ours, or of one that is to be cleaned up.
@@ -63,12 +91,13 @@ impl Launcher<'_> {
     /// Has what a process left behind cleaned up.
     fn clean(&mut self, id: u64) {
         if let Some(process) = self.processes.remove(&id) {
-            self.ending.push((id, process.folder));
+            self.ending.push(Ended::new(id, process.folder));
         }
     }
 
     /// Ends what processes left behind that have ended, and deletes their files. What could not be ended yet
-    /// is hunted again the next time: files are deleted when nobody is left who could change them meanwhile.
+    /// is hunted again the next time: files are deleted when nobody is left who could change them meanwhile. What
+    /// could not be deleted is tried again too, for a while.
     pub(super) fn tidy(&mut self) -> io::Result<()> {
         if self.ending.is_empty() {
             return Ok(());
@@ -79,11 +108,12 @@ impl Launcher<'_> {
         if !processes::sweep(&known) {
             return Ok(());
         }
-        for (id, folder) in self.ending.drain(..) {
-            if let Some(folder) = folder {
-                let _ = folder.delete();
+        for mut ended in std::mem::take(&mut self.ending) {
+            if ended.is_deleted() || ended.tries == TRIES {
+                wire::send(&self.server, &News::Gone { id: ended.id }, &[])?;
+            } else {
+                self.ending.push(ended);
             }
-            wire::send(&self.server, &News::Gone { id }, &[])?;
         }
         Ok(())
     }
@@ -101,7 +131,7 @@ impl Launcher<'_> {
             .flat_map(|parent| parent.asked.drain());
         let asked = asked.map(|(_, (folder, _))| Some(folder));
         let running = self.processes.drain().map(|(_, process)| process.folder);
-        let ending = self.ending.drain(..).map(|(_, folder)| folder);
+        let ending = self.ending.drain(..).map(|ended| ended.folder);
         for folder in running.chain(ending).chain(asked).flatten() {
             let _ = folder.delete();
         }

@@ -139,7 +139,8 @@ impl Folder {
     /// The system's.
     pub fn delete(&self) -> io::Result<()> {
         if self.jailed {
-            unmount(&self.path, UnmountFlags::DETACH)?;
+            // It may have been before, where only the folder could not be removed.
+            let _ = unmount(&self.path, UnmountFlags::DETACH);
             return fs::remove_dir(&self.path);
         }
         removal::delete(&self.path)
