@@ -6,6 +6,7 @@ mod stop;
 mod waiters;
 mod work;
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -115,7 +116,7 @@ pub struct Run {
     /// What it starts with.
     pub variables: Vec<(Name, Value)>,
     /// What started it.
-    pub trigger: Arc<str>,
+    pub trigger: Cow<'static, str>,
     /// What its random numbers come from.
     pub seed: i64,
     /// Whether another server goes on with it when this one is gone.
@@ -583,8 +584,8 @@ impl Run {
             account: self.program.account,
             program: self.program.plan.id as i64,
             version: self.program.version,
-            function: self.function.to_string(),
-            trigger: self.trigger.to_string(),
+            function: self.function.clone(),
+            trigger: self.trigger.clone(),
             inputs: Value::from(inputs.collect::<Record>()).to_json(),
             seed: self.seed,
             resumes: self.resumes,

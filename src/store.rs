@@ -6,6 +6,7 @@
 mod callback;
 pub mod sqlite;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::str::FromStr;
@@ -24,7 +25,7 @@ pub const RECORD: &str = "waystation.db";
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// Tells the time when it is asked, in microseconds since 1970.
-pub type Clock = Box<dyn FnOnce() -> i64 + Send>;
+pub type Clock = Box<dyn Fn() -> i64 + Send>;
 
 /// A database of programs' versions, runs and keys.
 ///
@@ -274,9 +275,9 @@ pub struct NewRun {
     /// The version it runs in.
     pub version: VersionId,
     /// The function it runs.
-    pub function: String,
+    pub function: Arc<str>,
     /// What started it.
-    pub trigger: String,
+    pub trigger: Cow<'static, str>,
     /// The variables it starts with, a JSON object.
     pub inputs: String,
     /// What its random numbers come from.

@@ -137,21 +137,19 @@ impl Sqlite {
 
     fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        work: impl FnMut(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Reply<'_, T> {
-        Box::pin(async move {
-            match &self.writer {
-                Some(writer) => writer.write(work).await,
-                None => Err(Error::Closed),
-            }
-        })
+        match &self.writer {
+            Some(writer) => writer.write(work),
+            None => Box::pin(std::future::ready(Err(Error::Closed))),
+        }
     }
 
     /// The same, with what has texts that may be too large for their rows.
     fn write_texts<W: Texts + Send + 'static, T: Send + 'static>(
         &self,
         what: W,
-        work: impl FnOnce(&Connection, &W, &Large) -> Result<T, Error> + Send + 'static,
+        work: impl Fn(&Connection, &W, &Large) -> Result<T, Error> + Send + 'static,
     ) -> Reply<'_, T> {
         if !what.are_large() {
             return self.write(move |connection| work(connection, &what, &Large::default()));
@@ -170,7 +168,7 @@ impl Sqlite {
 
     fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Reply<'_, T> {
         let Readers::File(path, idle) = &self.readers else {
             return self.write(work);
@@ -283,7 +281,7 @@ impl Store for Sqlite {
     }
 
     fn cancel(&self, id: RunId, now: i64, answer: String) -> Reply<'_, Cancel> {
-        self.write(move |connection| sql::queue::cancel(connection, id, now, answer))
+        self.write(move |connection| sql::queue::cancel(connection, id, now, &answer))
     }
 
     fn sweep(&self, node: NodeId, now: i64, answers: Answers) -> Reply<'_, Swept> {

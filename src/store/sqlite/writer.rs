@@ -9,23 +9,50 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fault;
-use crate::store::Error;
+use crate::store::{Error, Reply};
 
 /// The most pieces of work in one transaction.
 const BATCH: usize = 512;
 /// How many pieces of work may wait; more than that wait to be let in.
 const WAITING: usize = 4_096;
 
-/// Work inside a transaction, or, without a connection, work that is given up because the transaction
-/// has failed. It gives what tells its caller how it went, once that is known.
-type Work = Box<dyn FnOnce(Option<&Connection>) -> Told + Send>;
-type Told = Box<dyn FnOnce(Result<(), Error>) + Send>;
+/// A piece of work, and whoever waits for it.
+trait Work: Send {
+    /// Does it, inside of a transaction.
+    fn work(&mut self, connection: &Connection);
+
+    /// Tells how it went, once that is known of the transaction.
+    fn tell(self: Box<Self>, committed: Result<(), Error>);
+}
+
+struct Piece<T, W> {
+    work: W,
+    /// What came of it; nothing where the transaction had failed before.
+    result: Option<Result<T, Error>>,
+    told: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<T, W> Work for Piece<T, W>
+where
+    T: Send,
+    W: FnMut(&Connection) -> Result<T, Error> + Send,
+{
+    fn work(&mut self, connection: &Connection) {
+        self.result = Some((self.work)(connection));
+    }
+
+    fn tell(self: Box<Self>, committed: Result<(), Error>) {
+        let result = self.result.unwrap_or(Err(Error::Closed));
+        let _ = self.told.send(committed.and(result));
+    }
+}
 
 enum Job {
-    Work(Work),
+    Work(Box<dyn Work>),
     Close(oneshot::Sender<Result<(), Error>>),
 }
 
@@ -46,25 +73,27 @@ impl Writer {
         Ok(Writer { jobs })
     }
 
-    /// Does work in the next transaction, and answers when that is committed.
+    /// Does work once, in the next transaction, and answers when that is committed. It is done even if nobody waits for it.
     ///
     /// Work that fails must leave nothing behind: it changes at most one thing, at its end.
-    pub async fn write<T: Send + 'static>(
+    pub fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let (tell, told) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
-            let result = connection.map(work);
-            Box::new(move |committed| {
-                let _ = tell.send(committed.and(result.unwrap_or(Err(Error::Closed))));
-            })
-        });
-        self.jobs
-            .send(Job::Work(work))
-            .await
-            .map_err(|_| Error::Closed)?;
-        told.await.map_err(|_| Error::Closed)?
+        work: impl FnMut(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Reply<'_, T> {
+        let (told, answer) = oneshot::channel();
+        let result = None;
+        let piece = Box::new(Piece { work, result, told });
+        // Before the future is made, which is the smaller for it.
+        let left = match self.jobs.try_send(Job::Work(piece)) {
+            Err(TrySendError::Full(job)) => Some(job),
+            Ok(()) | Err(TrySendError::Closed(_)) => None,
+        };
+        Box::pin(async move {
+            if let Some(job) = left {
+                let _ = self.jobs.send(job).await;
+            }
+            answer.await.map_err(|_| Error::Closed)?
+        })
     }
 
     /// Ends the thread when all that waits is written.
@@ -82,7 +111,7 @@ impl Writer {
 struct Tellers(Option<mpsc::UnboundedSender<Batch>>);
 
 /// Those whose work was in one transaction, and how that went.
-type Batch = (Vec<Told>, Result<(), Error>);
+type Batch = (Vec<Box<dyn Work>>, Result<(), Error>);
 
 impl Tellers {
     /// Tells from the runtime that this is called in, if it is called in one.
@@ -92,23 +121,25 @@ impl Tellers {
         };
         let (send, mut waiting) = mpsc::unbounded_channel::<Batch>();
         runtime.spawn(async move {
-            while let Some((told, result)) = waiting.recv().await {
-                told.into_iter().for_each(|tell| tell(result.clone()));
+            while let Some(batch) = waiting.recv().await {
+                tell(batch);
             }
         });
         Tellers(Some(send))
     }
 
-    fn tell(&self, told: Vec<Told>, result: Result<(), Error>) {
+    fn tell(&self, batch: Batch) {
         let left = match &self.0 {
-            Some(send) if told.len() > 1 => match send.send((told, result)) {
-                Ok(()) => return,
-                Err(back) => back.0,
-            },
-            _ => (told, result),
+            Some(send) if batch.0.len() > 1 => send.send(batch).err().map(|back| back.0),
+            _ => Some(batch),
         };
-        let (told, result) = left;
-        told.into_iter().for_each(|tell| tell(result.clone()));
+        left.into_iter().for_each(tell);
+    }
+}
+
+fn tell((batch, result): Batch) {
+    for work in batch {
+        work.tell(result.clone());
     }
 }
 
@@ -118,9 +149,9 @@ fn work(
     commits: &AtomicU64,
     tellers: &Tellers,
 ) {
-    let mut batch = Vec::with_capacity(BATCH);
     let mut closing = None;
     while closing.is_none() {
+        let mut batch = Vec::new();
         let Some(first) = waiting.blocking_recv() else {
             break;
         };
@@ -137,7 +168,8 @@ fn work(
             };
         }
         if !batch.is_empty() {
-            commit(&connection, batch.drain(..), commits, tellers);
+            let committed = commit(&connection, &mut batch, commits);
+            tellers.tell((batch, committed));
         }
     }
     let closed = connection.close().map_err(|(_, error)| Error::from(error));
@@ -146,20 +178,20 @@ fn work(
     }
 }
 
-/// Does a batch of work in one transaction and tells everybody.
+/// Does a batch of work in one transaction.
 fn commit(
     connection: &Connection,
-    batch: impl Iterator<Item = Work>,
+    batch: &mut [Box<dyn Work>],
     commits: &AtomicU64,
-    tellers: &Tellers,
-) {
-    let mut told = Vec::new();
+) -> Result<(), Error> {
     let mut result = begin(connection);
-    for (number, work) in batch.enumerate() {
+    for (number, work) in batch.iter_mut().enumerate() {
         if number == 1 {
             fault::at("batch.split");
         }
-        told.push(work(result.is_ok().then_some(connection)));
+        if result.is_ok() {
+            work.work(connection);
+        }
         // A full disk ends the transaction there and then: what was written in it is gone.
         if result.is_ok() && connection.is_autocommit() {
             result = Err(Error::Full);
@@ -176,7 +208,7 @@ fn commit(
     if result.is_err() && !connection.is_autocommit() {
         let _ = execute(connection, "ROLLBACK");
     }
-    tellers.tell(told, result);
+    result
 }
 
 fn begin(connection: &Connection) -> Result<(), Error> {

@@ -114,7 +114,7 @@ pub(in super::super) fn cancel(
     connection: &Connection,
     id: RunId,
     now: i64,
-    answer: String,
+    answer: &str,
 ) -> Result<Cancel, Error> {
     let found = connection
         .prepare_cached(
@@ -139,7 +139,7 @@ pub(in super::super) fn cancel(
             let end = End {
                 state: State::Cancelled,
                 reason: Some("cancelled".to_owned()),
-                answer,
+                answer: answer.to_owned(),
                 isolation: None,
                 steps: None,
                 stored: Vec::new(),
