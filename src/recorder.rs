@@ -7,8 +7,10 @@ mod log;
 pub mod replay;
 mod stored;
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use engine::date::Date;
@@ -91,19 +93,16 @@ pub enum Attended {
 }
 
 impl<'a> Recorder<'a> {
-    /// A recorder of a run that is about to begin, or to go on.
-    ///
-    /// # Errors
-    /// When its journal cannot be read.
-    pub async fn new(
+    /// A recorder of a run that is about to begin, or to go on once its journal has been read.
+    pub fn new(
         app: &'a App,
         run: &'a Run,
         (stop, trace): (Arc<AtomicU8>, Option<Trace>),
         slot: OwnedSemaphorePermit,
-    ) -> Result<Recorder<'a>, Error> {
+    ) -> Recorder<'a> {
         let before = run.hold.is_some_and(|hold| hold.fence > 1);
         let clock = Arc::new(Clock::new());
-        let recorder = Recorder {
+        Recorder {
             trace,
             app,
             run,
@@ -126,14 +125,17 @@ impl<'a> Recorder<'a> {
             news: Notify::new(),
             gone: Notify::new(),
             coded: AtomicBool::new(false),
-        };
-        recorder.read_on().await?;
-        Ok(recorder)
+        }
     }
 
     /// Lets the run work to its end, and keeps the store abreast of one that takes a while. Both go on side
     /// by side, since either may wait for what the other is about to write.
     pub async fn attend(&self, work: impl Future<Output = Outcome>) -> Attended {
+        let mut work = pin!(work);
+        // Most runs end before anything else could be done.
+        if let Poll::Ready(outcome) = futures_util::poll!(work.as_mut()) {
+            return Attended::Ended(outcome);
+        }
         let ended = Notify::new();
         let work = async {
             let attended = tokio::select! {
@@ -162,7 +164,7 @@ impl<'a> Recorder<'a> {
                 }
             }
         };
-        tokio::join!(work, writing).0
+        tokio::join!(work, Box::pin(writing)).0
     }
 
     /// Leaves the run to the next server when this one stops, unless it is in the middle of something.
@@ -235,6 +237,11 @@ impl<'a> Recorder<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// When the run first began, in microseconds since 1970.
+    pub fn started_at(&self) -> i64 {
+        self.started_at
     }
 
     /// How far the code of the run was kept apart, if it ran any.

@@ -7,6 +7,7 @@ mod waiters;
 mod work;
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -150,6 +151,19 @@ pub struct Run {
 /// # Errors
 /// Why nothing was started.
 pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
+    let (account, limit) = (call.account, call.wait);
+    let run = accepted(app, call)?;
+    match limit {
+        Some(limit) => {
+            let _calling = Calling::new(app, account)?;
+            wait(app, run, limit).await
+        }
+        None => queue(app, run).await,
+    }
+}
+
+/// The run that a call asks for. Boxed, as it goes through many hands.
+fn accepted(app: &App, call: Call) -> Result<Box<Run>, Refused> {
     let program = app
         .programs
         .get(call.program)
@@ -172,7 +186,7 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
         text,
         hash: hash(&function.name, &variables),
     });
-    let run = Run {
+    Ok(Box::new(Run {
         id: RunId::new(),
         function: function.name.clone(),
         program,
@@ -191,14 +205,7 @@ pub async fn start(app: &Arc<App>, call: Call) -> Result<Started, Refused> {
         loose: 0,
         cancelled: false,
         limited: false,
-    };
-    match call.wait {
-        Some(limit) => {
-            let _calling = Calling::new(app, call.account)?;
-            wait(app, run, limit).await
-        }
-        None => queue(app, run).await,
-    }
+    }))
 }
 
 /// What limits a run, as the store knows it.
@@ -256,7 +263,7 @@ fn hash(function: &str, variables: &[(Name, Value)]) -> [u8; 32] {
 }
 
 /// Accepts a run that nobody waits for: it is in the record before this returns.
-async fn queue(app: &Arc<App>, run: Run) -> Result<Started, Refused> {
+async fn queue(app: &Arc<App>, run: Box<Run>) -> Result<Started, Refused> {
     let started = Started {
         run: run.id,
         outcome: None,
@@ -311,7 +318,7 @@ type AtWork = JoinHandle<Result<Ran, Error>>;
 /// Has a run in the record, as held by this server, and at work.
 async fn begun(
     app: &Arc<App>,
-    mut run: Run,
+    mut run: Box<Run>,
     slot: OwnedSemaphorePermit,
 ) -> Result<AtWork, store::Error> {
     begin(app, &mut run).await?;
@@ -361,13 +368,12 @@ async fn taken(app: &App, wait: Option<Duration>, error: store::Error) -> Result
 }
 
 /// Runs a run now and waits for its outcome, up to the limit. It goes on when the caller leaves.
-async fn wait(app: &Arc<App>, run: Run, limit: Duration) -> Result<Started, Refused> {
+async fn wait(app: &Arc<App>, run: Box<Run>, limit: Duration) -> Result<Started, Refused> {
     if run.limit.is_some() {
-        return wait_in_line(app, run, limit).await;
+        return Box::pin(wait_in_line(app, run, limit)).await;
     }
-    let called = Instant::now();
-    let slot = slot(app, limit).await?;
-    let waited = called.elapsed();
+    let (slot, waited) = slot(app, limit).await?;
+    let limit = limit.saturating_sub(waited);
     let id = run.id;
     let waiter = run.resumes.then(|| app.waiters.add(id));
     let ours = app.clone();
@@ -376,29 +382,25 @@ async fn wait(app: &Arc<App>, run: Run, limit: Duration) -> Result<Started, Refu
             Ok(work) => work
                 .map(|ran| ran.unwrap_or_else(|error| Err(Error::new(error.to_string()))))
                 .left_future(),
-            Err(error) => {
-                let left = limit.saturating_sub(called.elapsed());
-                return taken(app, Some(left), error).await;
-            }
+            Err(error) => return Box::pin(taken(app, Some(limit), error)).await,
         }
     } else {
         Lasting::new(async move { execute(&ours, run, slot).await }).right_future()
     };
-    let limit = limit.saturating_sub(called.elapsed());
     let outcome = async {
         match work.await? {
             Ran::Ended(outcome, (run, record)) => {
                 let wait = waited;
                 Ok((outcome, Some(Took { wait, run, record })))
             }
-            Ran::Left => Ok((elsewhere(app, id, waiter).await?, None)),
+            Ran::Left => Ok((Box::pin(elsewhere(app, id, waiter)).await?, None)),
         }
     };
     let failed = |error| Refused::Failed(id, error);
     let ended = match tokio::time::timeout(limit, outcome).await {
         Ok(ended) => Some(ended.map_err(failed)?),
         Err(_) => {
-            known(app, id).await.map_err(failed)?;
+            Box::pin(known(app, id)).await.map_err(failed)?;
             None
         }
     };
@@ -412,7 +414,7 @@ async fn wait(app: &Arc<App>, run: Run, limit: Duration) -> Result<Started, Refu
 }
 
 /// Has a run that is limited queued, and waits for its outcome.
-async fn wait_in_line(app: &Arc<App>, run: Run, limit: Duration) -> Result<Started, Refused> {
+async fn wait_in_line(app: &Arc<App>, run: Box<Run>, limit: Duration) -> Result<Started, Refused> {
     let (called, id) = (Instant::now(), run.id);
     let started = queue(app, run).await?;
     let run = started.run;
@@ -426,12 +428,12 @@ async fn wait_in_line(app: &Arc<App>, run: Run, limit: Duration) -> Result<Start
 ///
 /// # Errors
 /// When its program's version cannot be had.
-pub async fn claimed(app: &App, claimed: Claimed) -> Result<Run, Error> {
+pub async fn claimed(app: &App, claimed: Claimed) -> Result<Box<Run>, Error> {
     let version: VersionId = claimed.version;
     let program = app.programs.version(&*app.store, version).await?;
     let function = program.plan.functions.get(claimed.function.as_str());
     let function = function.ok_or_else(|| Error::new("a run's function is not in its program"))?;
-    Ok(Run {
+    Ok(Box::new(Run {
         id: claimed.hold.run,
         function: function.name.clone(),
         variables: inputs(function, &claimed.inputs)?,
@@ -450,7 +452,7 @@ pub async fn claimed(app: &App, claimed: Claimed) -> Result<Run, Error> {
         loose: claimed.loose,
         cancelled: claimed.cancelled,
         limited: claimed.limited,
-    })
+    }))
 }
 
 /// The variables that a function was started with, as the record has them.
@@ -471,7 +473,11 @@ pub fn inputs(function: &Function, recorded: &str) -> Result<Vec<(Name, Value)>,
 ///
 /// # Errors
 /// When the record cannot be read or written, which is logged too.
-pub async fn attended(app: Arc<App>, run: Run, slot: OwnedSemaphorePermit) -> Result<Ran, Error> {
+pub async fn attended(
+    app: Arc<App>,
+    run: Box<Run>,
+    slot: OwnedSemaphorePermit,
+) -> Result<Ran, Error> {
     let id = run.id;
     let ran = execute(&app, run, slot).await;
     ran.inspect_err(|error| {
@@ -491,39 +497,40 @@ pub enum Ran {
 ///
 /// # Errors
 /// When the record cannot be read or written.
-pub async fn execute(app: &App, run: Run, slot: OwnedSemaphorePermit) -> Result<Ran, Error> {
+pub async fn execute(app: &App, run: Box<Run>, slot: OwnedSemaphorePermit) -> Result<Ran, Error> {
     let working = Working::new(app, &run);
     let function = run.program.plan.functions.get(&run.function);
     let function = function.ok_or_else(|| Error::new("a run's function is not in its program"))?;
     let mut told = told(app, &run);
     let trace = told.trace().cloned();
-    let recorder = match Recorder::new(app, &run, (working.stop.clone(), trace), slot).await {
-        Ok(recorder) => recorder,
-        Err(error) => {
-            if let Some(hold) = run.hold {
-                let (store, made) = (app.store.clone(), Arc::default());
-                tokio::spawn(recorder::persist(store, hold, made, Leave::Released));
-            }
-            return Err(error);
+    let recorder = Recorder::new(app, &run, (working.stop.clone(), trace), slot);
+    if let Err(error) = recorder.read_on().await {
+        if let Some(hold) = run.hold {
+            let (store, made) = (app.store.clone(), Arc::default());
+            tokio::spawn(recorder::persist(store, hold, made, Leave::Released));
         }
-    };
+        return Err(error);
+    }
     let entry = Entry {
         function,
         variables: run.variables.clone(),
     };
     let limits = app.config.limits();
-    let work = Guarded(Box::pin(engine::run::run(
-        &run.program.plan,
-        entry,
-        &recorder,
-        limits,
-    )));
     if run.hold.is_none_or(|hold| hold.fence == 1) {
-        let delay = u64::try_from(now() - run.created_at).unwrap_or_default();
+        let delay = u64::try_from(recorder.started_at() - run.created_at).unwrap_or_default();
         app.metrics.began(Duration::from_micros(delay));
     }
     let begun = Instant::now();
-    let outcome = match recorder.attend(work).await {
+    let attended = {
+        let work = pin!(engine::run::run(
+            &run.program.plan,
+            entry,
+            &recorder,
+            limits
+        ));
+        recorder.attend(Guarded(work)).await
+    };
+    let outcome = match attended {
         Attended::Ended(outcome) => working.outcome(outcome),
         Attended::Left => return Ok(Ran::Left),
     };

@@ -107,7 +107,7 @@ pub struct Traces(Option<(SdkTracerProvider, SdkTracer)>);
 
 /// A piece of work that is told of when this is dropped.
 pub struct Work {
-    span: Option<Span>,
+    span: Option<Box<Span>>,
     trace: Option<Trace>,
 }
 
@@ -221,7 +221,7 @@ impl Traces {
         let span = tracer.build_with_context(builder, &context);
         let trace = Some(Trace(span.span_context().clone()));
         Work {
-            span: Some(span),
+            span: Some(Box::new(span)),
             trace,
         }
     }

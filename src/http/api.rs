@@ -15,7 +15,7 @@ use serde_json::json as value;
 use super::key::Given;
 use super::legacy;
 use super::openapi::{Gives, Operation, Shape, Takes, of};
-use super::parameters::{self, MAX_NAME, MAX_VALUES, Parameters, Wish, Wrong};
+use super::parameters::{self, MAX_NAME, MAX_VALUES, Parameters, Wrong};
 use super::transport::{Refusal, read_body};
 use crate::app::App;
 use crate::runs::{self, Call, Refused};
@@ -124,7 +124,10 @@ pub fn operations() -> Vec<Operation> {
 /// Answers a request to `/api`.
 pub async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
     match *request.method() {
-        Method::GET | Method::POST => called(&app, request).await,
+        Method::GET | Method::POST => match wish(&app, request).await {
+            Ok(call) => called(&app, call).await,
+            Err(response) => response,
+        },
         Method::OPTIONS => preflight(),
         _ => {
             let mut response = legacy(
@@ -155,29 +158,8 @@ fn preflight() -> Response {
     response
 }
 
-async fn called(app: &Arc<App>, request: Request) -> Response {
-    let trace = Trace::of(request.headers());
-    let wanted = match wish(app, request).await {
-        Ok(wanted) => wanted,
-        Err(response) => return response,
-    };
-    let (account, wish, key) = wanted;
-    let program = wish.program;
-    let call = Call {
-        account,
-        program,
-        entry: engine::plan::Call {
-            function: wish.function,
-            values: wish.variables,
-            named: None,
-            by_webhook: true,
-        },
-        trigger: "webhook",
-        wait: (!wish.run_async).then_some(app.config.wait),
-        key,
-        callback: None,
-        trace,
-    };
+async fn called(app: &Arc<App>, call: Call) -> Response {
+    let (program, waits) = (call.program, call.wait.is_some());
     let started = match runs::start(app, call).await {
         Ok(started) => started,
         Err(refused) => return not_started(program, refused),
@@ -185,7 +167,7 @@ async fn called(app: &Arc<App>, request: Request) -> Response {
     let run = started.run;
     let response = match started.outcome {
         Some(outcome) => ended(outcome),
-        None if wish.run_async => json(
+        None if !waits => json(
             StatusCode::OK,
             r#"{"Success":"Program started."}"#.to_owned(),
         ),
@@ -209,7 +191,8 @@ async fn called(app: &Arc<App>, request: Request) -> Response {
 }
 
 /// Reads a request: the key first, then everything else.
-async fn wish(app: &App, mut request: Request) -> Result<(i64, Wish, Option<String>), Response> {
+async fn wish(app: &App, mut request: Request) -> Result<Call, Response> {
+    let trace = Trace::of(request.headers());
     let mut given = request
         .extensions_mut()
         .remove::<Given>()
@@ -228,7 +211,21 @@ async fn wish(app: &App, mut request: Request) -> Result<(i64, Wish, Option<Stri
     let wrong = |(status, sentence): Wrong| legacy(status, &sentence);
     let wish = parameters.wish().map_err(wrong)?;
     let key = parameters::key(&head.headers).map_err(wrong)?;
-    Ok((account, wish, key))
+    Ok(Call {
+        account,
+        program: wish.program,
+        entry: engine::plan::Call {
+            function: wish.function,
+            values: wish.variables,
+            named: None,
+            by_webhook: true,
+        },
+        trigger: "webhook",
+        wait: (!wish.run_async).then_some(app.config.wait),
+        key,
+        callback: None,
+        trace,
+    })
 }
 
 /// Takes the parameters of the body, if it has a type that holds any. What is wrong with it is told
@@ -400,12 +397,14 @@ fn of_run(run: RunId, mut response: Response) -> Response {
 
 /// An answer with a JSON body and the headers that every answer of this API carries.
 pub fn json(status: StatusCode, body: String) -> Response {
-    let mut response = (status, body).into_response();
-    common(response.headers_mut());
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    // These, the run, the times, and what is added on the way.
+    headers.reserve(12);
+    let kind = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, kind);
+    common(headers);
     response
 }
 

@@ -21,7 +21,10 @@ const STEPS_ASIDE: Duration = Duration::from_millis(50);
 
 impl Recorder<'_> {
     /// Reads more of the journal, where all that was read has been gone through.
-    pub(super) async fn read_on(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn read_on(&self) -> Result<(), Error> {
         let wanted = {
             let mut progress = self.progress();
             let wanted = progress.journal.wants_more();

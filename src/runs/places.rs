@@ -2,21 +2,26 @@
 
 use std::collections::hash_map::Entry;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Refused, lock};
 use crate::app::App;
 
-/// A place to run in; calls wait in line for one, as many and as long as the settings allow.
-pub(super) async fn slot(app: &App, limit: Duration) -> Result<OwnedSemaphorePermit, Refused> {
+/// A place to run in, and how long it was waited for; calls wait in line for one, as many and as long as the settings allow.
+pub(super) async fn slot(
+    app: &App,
+    limit: Duration,
+) -> Result<(OwnedSemaphorePermit, Duration), Refused> {
     if let Ok(slot) = app.slots.clone().try_acquire_owned() {
-        return Ok(slot);
+        return Ok((slot, Duration::ZERO));
     }
+    let called = Instant::now();
     let _waiting = Waiting::new(app)?;
     match tokio::time::timeout(limit, app.slots.clone().acquire_owned()).await {
-        Ok(slot) => slot.map_err(|_| Refused::Draining),
+        Ok(Ok(slot)) => Ok((slot, called.elapsed())),
+        Ok(Err(_)) => Err(Refused::Draining),
         Err(_) => Err(Refused::TooMany),
     }
 }
