@@ -777,7 +777,7 @@ async fn a_database_of_a_newer_release_is_refused() {
         .to_string();
     assert_eq!(
         refused,
-        "the database is of a newer release of Waystation (its format is 99, this release knows 11)"
+        "the database is of a newer release of Waystation (its format is 99, this release knows 12)"
     );
     assert!(Sqlite::read_only(&path).is_err());
 }

@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0009_callbacks.sql"),
     include_str!("../migrations/0010_large.sql"),
     include_str!("../migrations/0011_trace.sql"),
+    include_str!("../migrations/0012_failures.sql"),
 ];
 
 /// Takes the database to today's format.

@@ -36,6 +36,10 @@ pub(in super::super) fn runs(
             "queue CROSS JOIN runs ON runs.number = queue.run",
             "queue.state",
         ),
+        () if not_succeeded && program.is_some() => (
+            "runs INDEXED BY runs_not_succeeded_of_program LEFT JOIN queue ON queue.run = runs.number",
+            "runs.outcome <> 'succeeded' AND runs.outcome",
+        ),
         () if not_succeeded => (
             "runs INDEXED BY runs_not_succeeded LEFT JOIN queue ON queue.run = runs.number",
             "runs.outcome <> 'succeeded' AND runs.outcome",
