@@ -7,7 +7,6 @@ mod log;
 pub mod replay;
 mod stored;
 
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -129,11 +128,11 @@ impl<'a> Recorder<'a> {
     }
 
     /// Lets the run work to its end, and keeps the store abreast of one that takes a while. Both go on side
-    /// by side, since either may wait for what the other is about to write.
-    pub async fn attend(&self, work: impl Future<Output = Outcome>) -> Attended {
-        let mut work = pin!(work);
+    /// by side, since either may wait for what the other is about to write. Work that is left is dropped at once: it may
+    /// stand before the other in a line.
+    pub async fn attend(&self, mut work: impl Future<Output = Outcome> + Unpin) -> Attended {
         // Most runs end before anything else could be done.
-        if let Poll::Ready(outcome) = futures_util::poll!(work.as_mut()) {
+        if let Poll::Ready(outcome) = futures_util::poll!(&mut work) {
             return Attended::Ended(outcome);
         }
         let ended = Notify::new();

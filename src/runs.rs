@@ -7,7 +7,6 @@ mod waiters;
 mod work;
 
 use std::borrow::Cow;
-use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,7 +19,7 @@ use engine::variables::Name;
 use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 pub use self::outcome::outcome;
 use self::outcome::{elsewhere, known};
@@ -377,15 +376,23 @@ async fn wait(app: &Arc<App>, run: Box<Run>, limit: Duration) -> Result<Started,
     let id = run.id;
     let waiter = run.resumes.then(|| app.waiters.add(id));
     let ours = app.clone();
-    let work = if run.key.is_some() || run.callback.is_some() {
-        match Lasting::new(async move { begun(&ours, run, slot).await }).await {
-            Ok(work) => work
-                .map(|ran| ran.unwrap_or_else(|error| Err(Error::new(error.to_string()))))
-                .left_future(),
-            Err(error) => return Box::pin(taken(app, Some(limit), error)).await,
+    let (work, limit) = if run.key.is_some() || run.callback.is_some() {
+        let asked = Instant::now();
+        let begun = Lasting::new(async move { begun(&ours, run, slot).await }).await;
+        let left = limit.saturating_sub(asked.elapsed());
+        match begun {
+            Ok(work) => {
+                let ended = |ran: Result<_, JoinError>| match ran {
+                    Ok(ran) => ran,
+                    Err(error) => Err(Error::new(error.to_string())),
+                };
+                (work.map(ended).left_future(), left)
+            }
+            Err(error) => return Box::pin(taken(app, Some(left), error)).await,
         }
     } else {
-        Lasting::new(async move { execute(&ours, run, slot).await }).right_future()
+        let work = Lasting::new(async move { execute(&ours, run, slot).await });
+        (work.right_future(), limit)
     };
     let outcome = async {
         match work.await? {
@@ -521,16 +528,8 @@ pub async fn execute(app: &App, run: Box<Run>, slot: OwnedSemaphorePermit) -> Re
         app.metrics.began(Duration::from_micros(delay));
     }
     let begun = Instant::now();
-    let attended = {
-        let work = pin!(engine::run::run(
-            &run.program.plan,
-            entry,
-            &recorder,
-            limits
-        ));
-        recorder.attend(Guarded(work)).await
-    };
-    let outcome = match attended {
+    let work = engine::run::run(&run.program.plan, entry, &recorder, limits);
+    let outcome = match recorder.attend(Guarded(Box::pin(work))).await {
         Attended::Ended(outcome) => working.outcome(outcome),
         Attended::Left => return Ok(Ran::Left),
     };

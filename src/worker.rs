@@ -66,10 +66,11 @@ pub async fn work(app: Arc<App>) {
     }
 }
 
-/// Waits for a free place, then takes as many runs as there are places, and starts them. Says how long nothing else is
-/// due, unless something else can be taken now.
+/// Where something is due, waits for a free place, then takes as many runs as there are places, and starts them. Says how long
+/// nothing else is due, unless something else can be taken now.
 async fn claim(app: &Arc<App>) -> Result<Option<Duration>, Error> {
-    // A place that is held only to look for runs would be missed by calls that come meanwhile.
+    // A place that is held only to look for runs is missed by calls that come meanwhile. Runs that wait for others of their
+    // program are due too, and are looked for with places.
     if app.queued.load(Ordering::Relaxed) == 0
         && let Some(pause) = until(app.store.due().await?)
     {

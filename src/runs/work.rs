@@ -40,9 +40,9 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for Lasting<F> {
 }
 
 /// A run whose panics become failures.
-pub(super) struct Guarded<'a, F>(pub(super) Pin<&'a mut F>);
+pub(super) struct Guarded<F>(pub(super) Pin<Box<F>>);
 
-impl<F: Future<Output = Outcome>> Future for Guarded<'_, F> {
+impl<F: Future<Output = Outcome>> Future for Guarded<F> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {

@@ -246,7 +246,9 @@ impl World {
             entries.map(|entry| entry.path()).collect()
         };
         let launchers = in_folder(&self.command.folder.path().join("scratch"));
-        let runs = launchers.iter().flat_map(|folder| in_folder(folder));
+        let of_probe = |folder: &&PathBuf| folder.to_string_lossy().contains("/waystation-probe-");
+        let launchers = launchers.iter().filter(|folder| !of_probe(folder));
+        let runs = launchers.flat_map(|folder| in_folder(folder));
         // Those that stand ready have written nothing. What goes while it is looked at has not gone yet.
         let used = runs.filter(|run| {
             let is_used = |place| fs::read_dir(place).map_or(true, |mut all| all.next().is_some());

@@ -37,7 +37,7 @@ use crate::wire;
 pub use self::folder::FILES;
 pub use self::jail::PROXY_PORT;
 
-/// How soon leftovers are hunted again that could not be ended.
+/// How soon it is tried again to end what is left of processes, or to delete it.
 const AGAIN: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 5_000_000,

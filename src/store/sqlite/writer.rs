@@ -73,7 +73,8 @@ impl Writer {
         Ok(Writer { jobs })
     }
 
-    /// Does work once, in the next transaction, and answers when that is committed. It is done even if nobody waits for it.
+    /// Does work once, in one of the next transactions, and answers when that is committed. Once it has been let in it is done
+    /// even if nobody waits for it any more.
     ///
     /// Work that fails must leave nothing behind: it changes at most one thing, at its end.
     pub fn write<T: Send + 'static>(

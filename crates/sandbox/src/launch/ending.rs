@@ -15,14 +15,15 @@ use crate::wire;
 /// How long leftovers are hunted when the launcher ends.
 const LAST_HUNT: Duration = Duration::from_secs(2);
 
-/// How often it is tried to delete the files of a process, [`super::AGAIN`] apart: for ten seconds.
-const TRIES: u32 = 2_000;
+/// How long it is tried to delete the files of a process.
+const DELETING: Duration = Duration::from_secs(10);
 
 /// A process that has ended, until nothing is left of what it started and of its files.
 pub(super) struct Ended {
     id: u64,
     folder: Option<Folder>,
-    tries: u32,
+    /// When it is not tried any more.
+    until: Instant,
 }
 
 impl Ended {
@@ -30,15 +31,16 @@ impl Ended {
         Ended {
             id,
             folder,
-            tries: 0,
+            until: Instant::now() + DELETING,
         }
     }
 
     /// Tries to delete its files, and gives whether none is left.
-    fn is_deleted(&mut self) -> bool {
-        self.tries += 1;
-        let deleted = self.folder.as_ref().map(Folder::delete);
-        deleted.is_none_or(|deleted| deleted.is_ok())
+    fn is_deleted(&self) -> bool {
+        let Some(folder) = &self.folder else {
+            return true;
+        };
+        folder.delete().is_ok() || !folder.path().exists()
     }
 }
 
@@ -108,8 +110,8 @@ impl Launcher<'_> {
         if !processes::sweep(&known) {
             return Ok(());
         }
-        for mut ended in std::mem::take(&mut self.ending) {
-            if ended.is_deleted() || ended.tries == TRIES {
+        for ended in std::mem::take(&mut self.ending) {
+            if ended.is_deleted() || Instant::now() > ended.until {
                 wire::send(&self.server, &News::Gone { id: ended.id }, &[])?;
             } else {
                 self.ending.push(ended);
