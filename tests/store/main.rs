@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod releases;
+
 use std::sync::Arc;
 
 use waystation::store::sqlite::{Options, Sqlite};
@@ -717,69 +719,6 @@ async fn a_full_database_says_so_to_all_and_keeps_what_it_had() {
     for id in kept {
         assert!(store.run(id).await.unwrap().is_some());
     }
-}
-
-/// A database as the release before the journal left it: one run that has ended, one at work, one queued.
-const BEFORE_THE_JOURNAL: &str = "
-    INSERT INTO versions VALUES (1, 1, 7, 1, 'Old', 'text', zeroblob(32), 5);
-    INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state, started_at, ended_at, answer,
-                      log_lines, log)
-    VALUES (x'00000000000070008000000000000001', 1, 7, 1, 'Main', 'webhook', '{}', 10, 'succeeded', 11, 12, '[]', 2, 'b\n');
-    INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state, started_at, log_lines)
-    VALUES (x'00000000000070008000000000000002', 1, 7, 1, 'Main', 'webhook', '{}', 20, 'running', 21, 1);
-    INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state)
-    VALUES (x'00000000000070008000000000000003', 1, 7, 1, 'Main', 'webhook', '{}', 30, 'queued');
-    INSERT INTO log_pieces VALUES (x'00000000000070008000000000000001', 0, 'a\n');
-    INSERT INTO log_pieces VALUES (x'00000000000070008000000000000002', 0, 'c\n');
-    PRAGMA user_version = 2;
-";
-
-#[tokio::test]
-async fn what_an_older_release_recorded_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("r.db");
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    for step in ["0001_runs.sql", "0002_isolation.sql"] {
-        let step = format!("{}/src/store/migrations/{step}", env!("CARGO_MANIFEST_DIR"));
-        let step = std::fs::read_to_string(step).unwrap();
-        connection.execute_batch(&step).unwrap();
-    }
-    connection.execute_batch(BEFORE_THE_JOURNAL).unwrap();
-    drop(connection);
-    let store = Sqlite::open(&path, Options::default()).unwrap();
-    store.check().await.unwrap();
-    let id = |last: u32| -> RunId {
-        let id = format!("00000000-0000-7000-8000-00000000000{last}");
-        id.parse().unwrap()
-    };
-    assert_eq!(state(&store, id(1)).await, State::Succeeded);
-    assert_eq!(store.log(id(1), 0).await.unwrap().text, "a\nb\n");
-    assert_eq!(state(&store, id(2)).await, State::Running);
-    let node = entered(&store).await;
-    let swept = store.sweep(node, 40, answers()).await.unwrap();
-    assert_eq!(swept.ended, [id(2)]);
-    assert_eq!(store.log(id(2), 0).await.unwrap().text, "c\n");
-    assert_eq!(taken(&store, node, 40).await.run, id(3));
-}
-
-#[tokio::test]
-async fn a_database_of_a_newer_release_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("r.db");
-    let store = Sqlite::open(&path, Options::default()).unwrap();
-    store.close().await.unwrap();
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.pragma_update(None, "user_version", 99).unwrap();
-    drop(connection);
-    let refused = Sqlite::open(&path, Options::default())
-        .err()
-        .unwrap()
-        .to_string();
-    assert_eq!(
-        refused,
-        "the database is of a newer release of Waystation (its format is 99, this release knows 12)"
-    );
-    assert!(Sqlite::read_only(&path).is_err());
 }
 
 #[tokio::test]
