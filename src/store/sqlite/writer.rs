@@ -84,7 +84,8 @@ impl Writer {
         let (told, answer) = oneshot::channel();
         let result = None;
         let piece = Box::new(Piece { work, result, told });
-        // Before the future is made, which is the smaller for it.
+        // Before the future is made, which is the smaller for it. What is not let in any more is dropped here: kept, it would wait
+        // for itself to answer.
         let left = match self.jobs.try_send(Job::Work(piece)) {
             Err(TrySendError::Full(job)) => Some(job),
             Ok(()) | Err(TrySendError::Closed(_)) => None,
