@@ -63,24 +63,6 @@ pub(super) fn version(connection: &Connection, id: VersionId) -> Result<Option<V
     Ok(version.optional()?)
 }
 
-/// Does all of some work or nothing of it.
-fn whole<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let execute = |sql: &str| connection.prepare_cached(sql)?.execute([]);
-    execute("SAVEPOINT whole")?;
-    let result = work(connection);
-    // A full disk has ended the transaction, and the savepoint with it.
-    if result.is_err() && !connection.is_autocommit() {
-        execute("ROLLBACK TO whole")?;
-    }
-    if !connection.is_autocommit() {
-        execute("RELEASE whole")?;
-    }
-    result
-}
-
 fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<RunId> {
     Ok(RunId(Uuid::from_bytes(row.get(column)?)))
 }

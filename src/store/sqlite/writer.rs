@@ -22,8 +22,9 @@ const WAITING: usize = 4_096;
 
 /// A piece of work, and whoever waits for it.
 trait Work: Send {
-    /// Does it, inside of a transaction.
-    fn work(&mut self, connection: &Connection);
+    /// Does it, inside of a transaction, and gives whether that went well. It may be done again in another one, when this one was
+    /// taken back.
+    fn work(&mut self, connection: &Connection) -> bool;
 
     /// Tells how it went, once that is known of the transaction.
     fn tell(self: Box<Self>, committed: Result<(), Error>);
@@ -41,8 +42,9 @@ where
     T: Send,
     W: FnMut(&Connection) -> Result<T, Error> + Send,
 {
-    fn work(&mut self, connection: &Connection) {
-        self.result = Some((self.work)(connection));
+    fn work(&mut self, connection: &Connection) -> bool {
+        let result = (self.work)(connection);
+        self.result.insert(result).is_ok()
     }
 
     fn tell(self: Box<Self>, committed: Result<(), Error>) {
@@ -73,10 +75,8 @@ impl Writer {
         Ok(Writer { jobs })
     }
 
-    /// Does work once, in one of the next transactions, and answers when that is committed. Once it has been let in it is done
-    /// even if nobody waits for it any more.
-    ///
-    /// Work that fails must leave nothing behind: it changes at most one thing, at its end.
+    /// Does work, in one of the next transactions, and answers when that is committed. Once it has been let in it is done
+    /// even if nobody waits for it any more. Work that fails leaves nothing behind.
     pub fn write<T: Send + 'static>(
         &self,
         work: impl FnMut(&Connection) -> Result<T, Error> + Send + 'static,
@@ -186,19 +186,15 @@ fn commit(
     batch: &mut [Box<dyn Work>],
     commits: &AtomicU64,
 ) -> Result<(), Error> {
-    let mut result = begin(connection);
-    for (number, work) in batch.iter_mut().enumerate() {
-        if number == 1 {
-            fault::at("batch.split");
-        }
-        if result.is_ok() {
-            work.work(connection);
-        }
-        // A full disk ends the transaction there and then: what was written in it is gone.
-        if result.is_ok() && connection.is_autocommit() {
-            result = Err(Error::Full);
-        }
+    let mut result = begin(connection).and_then(|()| all(connection, batch, bare));
+    // For a savepoint SQLite copies every page that is changed after it. Hardly any work fails halfway, so there are none until some
+    // does.
+    if let Ok(Done::Halfway) = result {
+        result = execute(connection, "ROLLBACK")
+            .and_then(|()| begin(connection))
+            .and_then(|()| all(connection, batch, saved));
     }
+    let mut result = result.map(drop);
     if result.is_ok() && fault::fails("commit.before") {
         result = Err(Error::Full);
     }
@@ -211,6 +207,59 @@ fn commit(
         let _ = execute(connection, "ROLLBACK");
     }
     result
+}
+
+/// What became of work, whether it went well or not.
+enum Done {
+    /// What it was to change is changed, or nothing is.
+    Whole,
+    /// It failed after it had changed something.
+    Halfway,
+}
+
+/// Does work in turn, up to what is done halfway.
+fn all(
+    connection: &Connection,
+    batch: &mut [Box<dyn Work>],
+    one: fn(&Connection, &mut dyn Work) -> Result<Done, Error>,
+) -> Result<Done, Error> {
+    for (number, work) in batch.iter_mut().enumerate() {
+        if number == 1 {
+            fault::at("batch.split");
+        }
+        let done = one(connection, &mut **work)?;
+        // A full disk ends the transaction there and then: what was written in it is gone.
+        if connection.is_autocommit() {
+            return Err(Error::Full);
+        }
+        if let Done::Halfway = done {
+            return Ok(done);
+        }
+    }
+    Ok(Done::Whole)
+}
+
+fn bare(connection: &Connection, work: &mut dyn Work) -> Result<Done, Error> {
+    let before = connection.total_changes();
+    let well = work.work(connection);
+    Ok(if well || connection.total_changes() == before {
+        Done::Whole
+    } else {
+        Done::Halfway
+    })
+}
+
+/// Takes back what is done halfway.
+fn saved(connection: &Connection, work: &mut dyn Work) -> Result<Done, Error> {
+    execute(connection, "SAVEPOINT work")?;
+    let well = work.work(connection);
+    if !connection.is_autocommit() {
+        if !well {
+            execute(connection, "ROLLBACK TO work")?;
+        }
+        execute(connection, "RELEASE work")?;
+    }
+    Ok(Done::Whole)
 }
 
 fn begin(connection: &Connection) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{id, whole};
+use super::id;
 use crate::store::{CALLBACK_TIME, Callback, Callbacks, Called, Error, RunId, Told};
 
 /// Notes who is to be told how a run ends.
@@ -27,33 +27,30 @@ pub(in super::super) fn take(
     limit: u32,
     now: i64,
 ) -> Result<Callbacks, Error> {
-    whole(connection, |connection| {
-        let mut statement = connection.prepare_cached(
-            "SELECT runs.id, callbacks.url, callbacks.tries, callbacks.run
+    let mut statement = connection.prepare_cached(
+        "SELECT runs.id, callbacks.url, callbacks.tries, callbacks.run
                FROM callbacks INDEXED BY callbacks_due JOIN runs ON runs.number = callbacks.run
               WHERE callbacks.due <= ?1 ORDER BY callbacks.due LIMIT ?2",
-        )?;
-        let rows = statement.query_map(params![now, limit], |row| {
-            let callback = Callback {
-                run: id(row, 0)?,
-                url: row.get(1)?,
-                tries: row.get(2)?,
-            };
-            Ok((row.get::<_, i64>(3)?, callback))
-        })?;
-        let (runs, due): (Vec<i64>, _) = rows.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-        let mut again =
-            connection.prepare_cached("UPDATE callbacks SET due = ?2 WHERE run = ?1")?;
-        for run in runs {
-            again.execute([run, now + CALLBACK_TIME])?;
-        }
-        let next = connection
-            .prepare_cached(
-                "SELECT min(due) FROM callbacks INDEXED BY callbacks_due WHERE due IS NOT NULL",
-            )?
-            .query_row([], |row| row.get(0))?;
-        Ok(Callbacks { due, next })
-    })
+    )?;
+    let rows = statement.query_map(params![now, limit], |row| {
+        let callback = Callback {
+            run: id(row, 0)?,
+            url: row.get(1)?,
+            tries: row.get(2)?,
+        };
+        Ok((row.get::<_, i64>(3)?, callback))
+    })?;
+    let (runs, due): (Vec<i64>, _) = rows.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let mut again = connection.prepare_cached("UPDATE callbacks SET due = ?2 WHERE run = ?1")?;
+    for run in runs {
+        again.execute([run, now + CALLBACK_TIME])?;
+    }
+    let next = connection
+        .prepare_cached(
+            "SELECT min(due) FROM callbacks INDEXED BY callbacks_due WHERE due IS NOT NULL",
+        )?
+        .query_row([], |row| row.get(0))?;
+    Ok(Callbacks { due, next })
 }
 
 /// Notes what a try came to.

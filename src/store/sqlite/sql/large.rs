@@ -104,10 +104,6 @@ impl Large {
         Large(large)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// What is written in the place of a text.
     pub fn stand<'a>(&self, part: Part, text: &'a str) -> &'a str {
         match self.0.iter().any(|(large, _)| *large == part) {

@@ -2,7 +2,6 @@
 
 use rusqlite::{Connection, params};
 
-use super::whole;
 use crate::store::{Error, KEY_KEPT, Keep, Pruned};
 
 /// The most runs, and about the most bytes of them, that go at once: others wait to write meanwhile.
@@ -96,20 +95,18 @@ pub(in super::super) fn prune(
     stale: &[i64],
     keep: &Keep,
 ) -> Result<Pruned, Error> {
-    whole(connection, |connection| {
-        let mut delete = connection
-            .prepare_cached("DELETE FROM runs WHERE number = ?1 AND outcome IS NOT NULL")?;
-        let mut pruned = Pruned::default();
-        for number in stale {
-            pruned.runs += delete.execute(params![number])? as u64;
-        }
-        let before = Extent::of(connection)?;
-        let spare = before.spare(keep);
-        if spare > 0 {
-            connection.execute_batch(&format!("PRAGMA incremental_vacuum({spare})"))?;
-            let after = Extent::of(connection)?;
-            pruned.bytes = ((before.pages - after.pages) * before.page) as u64;
-        }
-        Ok(pruned)
-    })
+    let mut delete =
+        connection.prepare_cached("DELETE FROM runs WHERE number = ?1 AND outcome IS NOT NULL")?;
+    let mut pruned = Pruned::default();
+    for number in stale {
+        pruned.runs += delete.execute(params![number])? as u64;
+    }
+    let before = Extent::of(connection)?;
+    let spare = before.spare(keep);
+    if spare > 0 {
+        connection.execute_batch(&format!("PRAGMA incremental_vacuum({spare})"))?;
+        let after = Extent::of(connection)?;
+        pruned.bytes = ((before.pages - after.pages) * before.page) as u64;
+    }
+    Ok(pruned)
 }

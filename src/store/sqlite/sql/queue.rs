@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::large::{self, Large, Part};
-use super::{id, runs, whole};
+use super::{id, runs};
 use crate::store::sqlite::state;
 use crate::store::{Cancel, Claimed, Claims, End, Error, Hold, NodeId, RunId, State, VersionId};
 
@@ -16,17 +16,15 @@ pub(in super::super) fn claim(
     limit: u32,
     now: i64,
 ) -> Result<Claims, Error> {
-    whole(connection, |connection| {
-        let due = due(connection, limit, now)?;
-        let full = due.len() == limit as usize;
-        let runs = due.into_iter().map(|run| take(connection, run, node, now));
-        let runs = runs.collect::<Result<_, _>>()?;
-        let next = match full {
-            true => Some(now),
-            false => next(connection, now)?,
-        };
-        Ok(Claims { runs, next })
-    })
+    let due = due(connection, limit, now)?;
+    let full = due.len() == limit as usize;
+    let runs = due.into_iter().map(|run| take(connection, run, node, now));
+    let runs = runs.collect::<Result<_, _>>()?;
+    let next = match full {
+        true => Some(now),
+        false => next(connection, now)?,
+    };
+    Ok(Claims { runs, next })
 }
 
 /// When the first of the runs that nobody holds is due, of those that are due after a time.
@@ -135,7 +133,7 @@ pub(in super::super) fn cancel(
                 .execute([run])?;
             Ok(Cancel::Asked)
         }
-        State::Queued | State::Waiting => whole(connection, |connection| {
+        State::Queued | State::Waiting => {
             let end = End {
                 state: State::Cancelled,
                 reason: Some("cancelled".to_owned()),
@@ -147,7 +145,7 @@ pub(in super::super) fn cancel(
             };
             runs::finish(connection, run, ("", 0), &end, &Large::default())?;
             Ok(Cancel::Ended { begun })
-        }),
+        }
         over => Ok(Cancel::Over(over)),
     }
 }

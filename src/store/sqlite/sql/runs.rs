@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::large::{Large, Part};
-use super::{callbacks, id, journal, storage, whole};
+use super::{callbacks, id, journal, storage};
 use crate::store::{
     End, Error, Hold, KEY_KEPT, Key, Leave, Limit, Made, NewRun, Node, NodeId, RunId,
 };
@@ -23,30 +23,44 @@ pub(in super::super) fn begin(
     holder: Option<NodeId>,
     large: &Large,
 ) -> Result<(), Error> {
-    let begun = whole(connection, |connection| {
-        if let Some(key) = &run.key {
-            free(connection, run, key)?;
-        }
-        if let Some(limit) = run.limit.as_ref().filter(|_| holder.is_none()) {
-            room(connection, limit)?;
-        }
-        if let Some(most) = run.account_runs {
-            few(connection, run.account, most)?;
-        }
-        let number = insert(connection, run, None, large)?;
-        if let Some(key) = &run.key {
-            name(connection, run, key, number)?;
-        }
-        if let Some(url) = &run.callback {
-            callbacks::add(connection, number, url)?;
-        }
-        let state = if holder.is_some() {
-            "running"
-        } else {
-            "queued"
-        };
-        let fence = i64::from(holder.is_some());
-        connection
+    let begun = note(connection, run, holder, large);
+    match (begun, holder) {
+        // Who began it was stopped before hearing of it.
+        (Err(_), Some(node)) if is_held(connection, run.id, node)? => Ok(()),
+        (begun, _) => begun,
+    }
+}
+
+/// Notes a run that no other one stands in the way of.
+fn note(
+    connection: &Connection,
+    run: &NewRun,
+    holder: Option<NodeId>,
+    large: &Large,
+) -> Result<(), Error> {
+    if let Some(key) = &run.key {
+        free(connection, run, key)?;
+    }
+    if let Some(limit) = run.limit.as_ref().filter(|_| holder.is_none()) {
+        room(connection, limit)?;
+    }
+    if let Some(most) = run.account_runs {
+        few(connection, run.account, most)?;
+    }
+    let number = insert(connection, run, None, large)?;
+    if let Some(key) = &run.key {
+        name(connection, run, key, number)?;
+    }
+    if let Some(url) = &run.callback {
+        callbacks::add(connection, number, url)?;
+    }
+    let state = if holder.is_some() {
+        "running"
+    } else {
+        "queued"
+    };
+    let fence = i64::from(holder.is_some());
+    connection
             .prepare_cached(
                 "INSERT INTO queue (run, state, due, owner, fence, resumes, started_at, limit_key, limit_max,
                                     trace)
@@ -64,13 +78,7 @@ pub(in super::super) fn begin(
                 run.limit.as_ref().map(|limit| limit.max),
                 run.trace,
             ])?;
-        Ok(())
-    });
-    match (begun, holder) {
-        // Who began it was stopped before hearing of it.
-        (Err(_), Some(node)) if is_held(connection, run.id, node)? => Ok(()),
-        (begun, _) => begun,
-    }
+    Ok(())
 }
 
 /// Whether a run is held by the first who took it.
@@ -173,14 +181,9 @@ pub(in super::super) fn record(
     end: &End,
     large: &Large,
 ) -> Result<(), Error> {
-    if made.records.is_empty() && end.stored.is_empty() && large.is_empty() {
-        return insert(connection, run, Some((made, end)), large).map(drop);
-    }
-    whole(connection, |connection| {
-        let number = insert(connection, run, Some((made, end)), large)?;
-        journal::insert(connection, number, 1, &made.records, large)?;
-        storage::put(connection, (run.account, run.program), &end.stored)
-    })
+    let number = insert(connection, run, Some((made, end)), large)?;
+    journal::insert(connection, number, 1, &made.records, large)?;
+    storage::put(connection, (run.account, run.program), &end.stored)
 }
 
 /// Inserts the row of a run, and gives its number.
@@ -228,11 +231,9 @@ pub(in super::super) fn append(
     made: &Made,
     large: &Large,
 ) -> Result<(), Error> {
-    whole(connection, |connection| {
-        let run = held(connection, hold)?;
-        large.put(connection, run)?;
-        add(connection, (run, hold.fence), made, large)
-    })
+    let run = held(connection, hold)?;
+    large.put(connection, run)?;
+    add(connection, (run, hold.fence), made, large)
 }
 
 pub(in super::super) fn leave(
@@ -242,24 +243,22 @@ pub(in super::super) fn leave(
     how: &Leave,
     large: &Large,
 ) -> Result<(), Error> {
-    whole(connection, |connection| {
-        let run = held(connection, hold)?;
-        large.put(connection, run)?;
-        match how {
-            Leave::Ended(end) => {
-                journal::insert(connection, run, hold.fence, &made.records, large)?;
-                finish(connection, run, (&made.log, made.log_lines), end, large)
-            }
-            Leave::Until(due) => {
-                add(connection, (run, hold.fence), made, large)?;
-                let_go(connection, run, "waiting", Some(*due))
-            }
-            Leave::Released => {
-                add(connection, (run, hold.fence), made, large)?;
-                let_go(connection, run, "queued", None)
-            }
+    let run = held(connection, hold)?;
+    large.put(connection, run)?;
+    match how {
+        Leave::Ended(end) => {
+            journal::insert(connection, run, hold.fence, &made.records, large)?;
+            finish(connection, run, (&made.log, made.log_lines), end, large)
         }
-    })
+        Leave::Until(due) => {
+            add(connection, (run, hold.fence), made, large)?;
+            let_go(connection, run, "waiting", Some(*due))
+        }
+        Leave::Released => {
+            add(connection, (run, hold.fence), made, large)?;
+            let_go(connection, run, "queued", None)
+        }
+    }
 }
 
 /// The number of a run that is held as `hold` says.

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::large::Large;
-use super::{runs, whole};
+use super::runs;
 use crate::fault;
 use crate::store::{Answers, DEATHS, End, Error, NodeId, RunId, State, Swept};
 
@@ -27,34 +27,32 @@ pub(in super::super) fn sweep(
     now: i64,
     answers: &Answers,
 ) -> Result<Swept, Error> {
-    whole(connection, |connection| {
-        let mut swept = Swept::default();
-        for left in left(connection, node)? {
-            fault::at("sweep.mid");
-            match verdict(&left, answers) {
-                None => {
-                    again(connection, &left, now)?;
-                    swept.again += 1;
-                }
-                Some((state, reason, answer)) => {
-                    let end = End {
-                        state,
-                        reason: Some(reason.to_owned()),
-                        answer: answer.to_owned(),
-                        isolation: None,
-                        steps: None,
-                        stored: Vec::new(),
-                        ended_at: now,
-                    };
-                    runs::finish(connection, left.run, ("", 0), &end, &Large::default())?;
-                    swept.ended.push(left.id);
-                }
+    let mut swept = Swept::default();
+    for left in left(connection, node)? {
+        fault::at("sweep.mid");
+        match verdict(&left, answers) {
+            None => {
+                again(connection, &left, now)?;
+                swept.again += 1;
+            }
+            Some((state, reason, answer)) => {
+                let end = End {
+                    state,
+                    reason: Some(reason.to_owned()),
+                    answer: answer.to_owned(),
+                    isolation: None,
+                    steps: None,
+                    stored: Vec::new(),
+                    ended_at: now,
+                };
+                runs::finish(connection, left.run, ("", 0), &end, &Large::default())?;
+                swept.ended.push(left.id);
             }
         }
-        // Only once nothing refers to them any more.
-        connection.execute("DELETE FROM nodes WHERE id <> ?1", [node.0.as_bytes()])?;
-        Ok(swept)
-    })
+    }
+    // Only once nothing refers to them any more.
+    connection.execute("DELETE FROM nodes WHERE id <> ?1", [node.0.as_bytes()])?;
+    Ok(swept)
 }
 
 /// The runs of servers that are gone, with the deaths counted anew where they have come further.
