@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod batches;
 mod releases;
 
 use std::sync::Arc;
@@ -40,7 +41,6 @@ conformance! {
     a_run_that_is_held_is_begun_once
     a_journal_is_read_in_order_and_a_begun_record_is_made_whole
     a_call_of_a_name_has_one_run
-    work_that_fails_halfway_leaves_nothing_of_itself
     a_run_is_cancelled_in_every_state
     what_servers_that_are_gone_left_is_gone_on_with_or_ended
     a_run_that_servers_die_of_is_ended_unless_it_comes_further
@@ -381,43 +381,6 @@ async fn a_call_of_a_name_has_one_run(store: &dyn Store) {
     assert_eq!(late, taken(true));
     let later = named("one", 2, 30 + KEY_KEPT);
     store.begin(later, None).await.unwrap();
-}
-
-async fn work_that_fails_halfway_leaves_nothing_of_itself(store: &dyn Store) {
-    let version = store.accept(version(1, "a")).await.unwrap();
-    let node = entered(store).await;
-    let named = |text: &str, created_at: i64| NewRun {
-        key: Some(Key {
-            text: text.to_owned(),
-            hash: [1; 32],
-        }),
-        created_at,
-        ..run(1, version, Some(created_at))
-    };
-    let one = named("one", 10);
-    let id = one.id;
-    store.begin(one, Some(node)).await.unwrap();
-    finish(store, first(id, node), State::Succeeded)
-        .await
-        .unwrap();
-    // The name is free again by then. It is taken from the first run before it turns out that there may be no more runs.
-    let late = NewRun {
-        account_runs: Some(0),
-        ..named("one", 30 + KEY_KEPT)
-    };
-    let others = [named("two", 11), named("three", 11)];
-    let [two, three] = [others[0].id, others[1].id];
-    let [before, after] = others.map(|run| store.begin(run, Some(node)));
-    let refused = store.begin(late, Some(node));
-    let (before, refused, after) = tokio::join!(before, refused, after);
-    assert_eq!((before, after), (Ok(()), Ok(())));
-    assert_eq!(refused, Err(Error::Busy));
-    for id in [two, three] {
-        assert_eq!(state(store, id).await, State::Running);
-    }
-    let again = store.begin(named("one", 11), Some(node)).await;
-    let (run, same) = (id, true);
-    assert_eq!(again, Err(Error::Taken { run, same }));
 }
 
 async fn a_run_is_cancelled_in_every_state(store: &dyn Store) {

@@ -20,11 +20,18 @@ const BATCH: usize = 512;
 /// How many pieces of work may wait; more than that wait to be let in.
 const WAITING: usize = 4_096;
 
+/// What became of work, whether it went well or not.
+enum Done {
+    /// What it was to change is changed, or nothing is.
+    Whole,
+    /// It failed, and may have changed something before.
+    Halfway,
+}
+
 /// A piece of work, and whoever waits for it.
 trait Work: Send {
-    /// Does it, inside of a transaction, and gives whether that went well. It may be done again in another one, when this one was
-    /// taken back.
-    fn work(&mut self, connection: &Connection) -> bool;
+    /// Does it, inside of a transaction. It may be done again in another one, when this one was taken back.
+    fn work(&mut self, connection: &Connection) -> Done;
 
     /// Tells how it went, once that is known of the transaction.
     fn tell(self: Box<Self>, committed: Result<(), Error>);
@@ -42,9 +49,15 @@ where
     T: Send,
     W: FnMut(&Connection) -> Result<T, Error> + Send,
 {
-    fn work(&mut self, connection: &Connection) -> bool {
-        let result = (self.work)(connection);
-        self.result.insert(result).is_ok()
+    fn work(&mut self, connection: &Connection) -> Done {
+        let before = connection.total_changes();
+        match self.result.insert((self.work)(connection)) {
+            Ok(_) => Done::Whole,
+            // Not everything that a database does is counted.
+            Err(Error::Failed(_)) => Done::Halfway,
+            Err(_) if connection.total_changes() != before => Done::Halfway,
+            Err(_) => Done::Whole,
+        }
     }
 
     fn tell(self: Box<Self>, committed: Result<(), Error>) {
@@ -209,14 +222,6 @@ fn commit(
     result
 }
 
-/// What became of work, whether it went well or not.
-enum Done {
-    /// What it was to change is changed, or nothing is.
-    Whole,
-    /// It failed after it had changed something.
-    Halfway,
-}
-
 /// Does work in turn, up to what is done halfway.
 fn all(
     connection: &Connection,
@@ -240,21 +245,15 @@ fn all(
 }
 
 fn bare(connection: &Connection, work: &mut dyn Work) -> Result<Done, Error> {
-    let before = connection.total_changes();
-    let well = work.work(connection);
-    Ok(if well || connection.total_changes() == before {
-        Done::Whole
-    } else {
-        Done::Halfway
-    })
+    Ok(work.work(connection))
 }
 
 /// Takes back what is done halfway.
 fn saved(connection: &Connection, work: &mut dyn Work) -> Result<Done, Error> {
     execute(connection, "SAVEPOINT work")?;
-    let well = work.work(connection);
+    let done = work.work(connection);
     if !connection.is_autocommit() {
-        if !well {
+        if let Done::Halfway = done {
             execute(connection, "ROLLBACK TO work")?;
         }
         execute(connection, "RELEASE work")?;

@@ -150,24 +150,23 @@ fn free(connection: &Connection, run: &NewRun, key: &Key) -> Result<(), Error> {
             Ok((id(row, 0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, Option<i64>>(2)?))
         })
         .optional()?;
-    let Some((taken, hash, ended_at)) = found else {
-        return Ok(());
-    };
-    if ended_at.is_none_or(|ended_at| ended_at + KEY_KEPT > run.created_at) {
-        let same = hash == key.hash;
-        return Err(Error::Taken { run: taken, same });
+    match found {
+        Some((taken, hash, ended_at))
+            if ended_at.is_none_or(|ended_at| ended_at + KEY_KEPT > run.created_at) =>
+        {
+            let (run, same) = (taken, hash == key.hash);
+            Err(Error::Taken { run, same })
+        }
+        _ => Ok(()),
     }
-    connection
-        .prepare_cached("DELETE FROM idempotency WHERE account = ?1 AND program = ?2 AND key = ?3")?
-        .execute(params![run.account, run.program, key.text])?;
-    Ok(())
 }
 
-/// Gives a run the name of its call.
+/// Gives a run the name of its call, which is taken from one that has long ended.
 fn name(connection: &Connection, run: &NewRun, key: &Key, number: i64) -> Result<(), Error> {
     connection
         .prepare_cached(
-            "INSERT INTO idempotency (account, program, key, hash, run) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO idempotency (account, program, key, hash, run) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (account, program, key) DO UPDATE SET hash = excluded.hash, run = excluded.run",
         )?
         .execute(params![run.account, run.program, key.text, key.hash, number])?;
     Ok(())
@@ -181,9 +180,9 @@ pub(in super::super) fn record(
     end: &End,
     large: &Large,
 ) -> Result<(), Error> {
+    storage::put(connection, (run.account, run.program), &end.stored)?;
     let number = insert(connection, run, Some((made, end)), large)?;
-    journal::insert(connection, number, 1, &made.records, large)?;
-    storage::put(connection, (run.account, run.program), &end.stored)
+    journal::insert(connection, number, 1, &made.records, large)
 }
 
 /// Inserts the row of a run, and gives its number.
@@ -247,6 +246,7 @@ pub(in super::super) fn leave(
     large.put(connection, run)?;
     match how {
         Leave::Ended(end) => {
+            keep(connection, run, end)?;
             journal::insert(connection, run, hold.fence, &made.records, large)?;
             finish(connection, run, (&made.log, made.log_lines), end, large)
         }
@@ -334,7 +334,11 @@ pub(super) fn finish(
     connection
         .prepare_cached("DELETE FROM queue WHERE run = ?1")?
         .execute([run])?;
-    callbacks::ended(connection, run, end.ended_at)?;
+    callbacks::ended(connection, run, end.ended_at)
+}
+
+/// Keeps what a run has stored.
+fn keep(connection: &Connection, run: i64, end: &End) -> Result<(), Error> {
     if end.stored.is_empty() {
         return Ok(());
     }
