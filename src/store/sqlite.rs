@@ -201,9 +201,7 @@ fn reader(path: &Path) -> Result<Connection, Error> {
 
 fn prepare(connection: &Connection, options: Options) -> Result<(), Error> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    // These two before the first page is written: afterwards they take a `VACUUM`. Fewer pages of twice the usual size are
-    // quicker to write than more of that.
-    connection.pragma_update(None, "page_size", 8_192)?;
+    // This before the first page is written: afterwards it takes a `VACUUM`.
     connection.pragma_update(None, "auto_vacuum", "incremental")?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod batches;
+mod history;
 mod releases;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use waystation::store::{
     Answers, Cancel, Clock, End, Error, Filter, Hold, KEY_KEPT, Key, Leave, Made, NewRun,
     NewVersion, Node, NodeId, RunId, State, Status, StepRecord, Store, Swept, VersionId,
 };
+
+use history::many_runs_of_a_program_are_listed_in_pages;
 
 macro_rules! conformance {
     ($($name:ident)*) => {
@@ -48,6 +51,7 @@ conformance! {
     a_run_that_began_and_ended_is_recorded_at_once
     a_log_is_read_in_pages_and_ends_with_the_run
     runs_are_listed_newest_first_and_filtered
+    many_runs_of_a_program_are_listed_in_pages
     an_account_has_one_key
     nothing_is_written_after_the_end
 }

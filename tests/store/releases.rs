@@ -1,7 +1,8 @@
 //! Records of releases before this one and after it.
 
+use rusqlite::Connection;
 use waystation::store::sqlite::{Options, Sqlite};
-use waystation::store::{RunId, State, Store};
+use waystation::store::{Filter, RunId, State, Store};
 
 use crate::{answers, entered, state, taken};
 
@@ -17,19 +18,29 @@ const BEFORE_THE_JOURNAL: &str = "
     VALUES (x'00000000000070008000000000000003', 1, 7, 1, 'Main', 'webhook', '{}', 30, 'queued');
     INSERT INTO log_pieces VALUES (x'00000000000070008000000000000001', 0, 'a\n');
     INSERT INTO log_pieces VALUES (x'00000000000070008000000000000002', 0, 'c\n');
-    PRAGMA user_version = 2;
 ";
+
+/// Makes a database as the release of a format made it.
+fn take_to(connection: &Connection, format: u32) {
+    let folder = format!("{}/src/store/migrations", env!("CARGO_MANIFEST_DIR"));
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut steps: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    steps.sort();
+    for step in &steps[..format as usize] {
+        let step = std::fs::read_to_string(step).unwrap();
+        connection.execute_batch(&step).unwrap();
+    }
+    connection
+        .pragma_update(None, "user_version", format)
+        .unwrap();
+}
 
 #[tokio::test]
 async fn what_an_older_release_recorded_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r.db");
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    for step in ["0001_runs.sql", "0002_isolation.sql"] {
-        let step = format!("{}/src/store/migrations/{step}", env!("CARGO_MANIFEST_DIR"));
-        let step = std::fs::read_to_string(step).unwrap();
-        connection.execute_batch(&step).unwrap();
-    }
+    let connection = Connection::open(&path).unwrap();
+    take_to(&connection, 2);
     connection.execute_batch(BEFORE_THE_JOURNAL).unwrap();
     drop(connection);
     let store = Sqlite::open(&path, Options::default()).unwrap();
@@ -49,12 +60,39 @@ async fn what_an_older_release_recorded_is_kept() {
 }
 
 #[tokio::test]
+async fn the_runs_of_a_program_are_listed_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.db");
+    let connection = Connection::open(&path).unwrap();
+    take_to(&connection, 12);
+    let runs = "
+        INSERT INTO versions VALUES (1, 1, 7, 1, 'Old', 'text', zeroblob(32), 5);
+        WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 600)
+        INSERT INTO runs (id, account, program, version, function, trigger, inputs, seed, created_at, outcome, started_at,
+                          ended_at, answer)
+        SELECT unhex(printf('%032x', n)), 1, 7 + n % 2, 1, 'Main', 'webhook', '{}', 0, n, 'succeeded', n, n, '[]' FROM counted;
+    ";
+    connection.execute_batch(runs).unwrap();
+    drop(connection);
+    let store = Sqlite::open(&path, Options::default()).unwrap();
+    let filter = Filter {
+        program: Some(8),
+        limit: 1_000,
+        ..Filter::default()
+    };
+    let listed = store.runs(filter).await.unwrap();
+    let times: Vec<i64> = listed.iter().map(|run| run.created_at).collect();
+    let odd: Vec<i64> = (0..300).map(|nth| 599 - 2 * nth).collect();
+    assert_eq!(times, odd);
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_release_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r.db");
     let store = Sqlite::open(&path, Options::default()).unwrap();
     store.close().await.unwrap();
-    let connection = rusqlite::Connection::open(&path).unwrap();
+    let connection = Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let refused = Sqlite::open(&path, Options::default())
@@ -63,7 +101,7 @@ async fn a_database_of_a_newer_release_is_refused() {
         .to_string();
     assert_eq!(
         refused,
-        "the database is of a newer release of Waystation (its format is 99, this release knows 12)"
+        "the database is of a newer release of Waystation (its format is 99, this release knows 13)"
     );
     assert!(Sqlite::read_only(&path).is_err());
 }

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0010_large.sql"),
     include_str!("../migrations/0011_trace.sql"),
     include_str!("../migrations/0012_failures.sql"),
+    include_str!("../migrations/0013_runs_by_program.sql"),
 ];
 
 /// Takes the database to today's format.

@@ -7,10 +7,68 @@ use super::{callbacks, id};
 use crate::store::sqlite::state;
 use crate::store::{Detail, Error, Filter, LogPage, RunId, State, Summary, VersionId};
 
-/// What a [`Summary`] is made of.
-const SUMMARY: &str = "runs.id, runs.program, versions.name, runs.function, runs.trigger,
-       coalesce(runs.outcome, queue.state), runs.reason, runs.created_at, coalesce(runs.started_at, queue.started_at),
-       runs.ended_at";
+/// What a [`Summary`] is made of, after the id.
+const SUMMARY: &str = "runs.program, versions.name, runs.function, runs.trigger, coalesce(runs.outcome, queue.state), runs.reason,
+       runs.created_at, coalesce(runs.started_at, queue.started_at), runs.ended_at";
+
+/// How many runs are listed by their programs at once: those up to a number that is a multiple of this.
+const BLOCK: i64 = 256;
+
+/// Lists a block of runs by their programs, when this is the last run of it.
+pub(super) fn list(connection: &Connection, run: i64) -> Result<(), Error> {
+    if run % BLOCK != 0 {
+        return Ok(());
+    }
+    // The number of a run that was forgotten may come again.
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO runs_by_program (program, id, run)
+             SELECT program, id, number FROM runs WHERE number > ?1 AND number <= ?2 ORDER BY program, id",
+        )?
+        .execute([run - BLOCK, run])?;
+    Ok(())
+}
+
+/// Where runs are read from.
+struct Source {
+    /// The tables. The planner does not know of what there is little: `CROSS JOIN` goes through the first of them first.
+    tables: &'static str,
+    /// The one whose ids they are sorted by.
+    sorted: &'static str,
+    /// Which of its rows.
+    rows: &'static str,
+}
+
+const fn whole(tables: &'static str) -> Source {
+    Source {
+        tables,
+        sorted: "runs",
+        rows: "TRUE",
+    }
+}
+
+const ALL: &[Source] = &[whole("runs LEFT JOIN queue ON queue.run = runs.number")];
+const UNFINISHED: &[Source] = &[whole("queue CROSS JOIN runs ON runs.number = queue.run")];
+const NOT_SUCCEEDED: &[Source] = &[whole(
+    "runs INDEXED BY runs_not_succeeded LEFT JOIN queue ON queue.run = runs.number",
+)];
+const NOT_SUCCEEDED_OF_PROGRAM: &[Source] = &[whole(
+    "runs INDEXED BY runs_not_succeeded_of_program LEFT JOIN queue ON queue.run = runs.number",
+)];
+/// Those of the full blocks, and those after them.
+const OF_PROGRAM: &[Source] = &[
+    Source {
+        tables: "runs_by_program CROSS JOIN runs ON runs.number = runs_by_program.run
+                 LEFT JOIN queue ON queue.run = runs.number",
+        sorted: "runs_by_program",
+        rows: "runs_by_program.run <= (SELECT max(number) / 256 * 256 FROM runs)",
+    },
+    Source {
+        tables: "runs NOT INDEXED LEFT JOIN queue ON queue.run = runs.number",
+        sorted: "runs",
+        rows: "runs.number > (SELECT max(number) / 256 * 256 FROM runs)",
+    },
+];
 
 pub(in super::super) fn runs(
     connection: &Connection,
@@ -30,64 +88,66 @@ pub(in super::super) fn runs(
     } = filter;
     let unfinished = matches!(state, Some(State::Queued | State::Running | State::Waiting));
     let not_succeeded = matches!(state, Some(State::Failed | State::Cancelled)) || reason.is_some();
-    // Said to the planner, which does not know of what there is little: `CROSS JOIN` goes through the queue first.
-    let (table, column) = match () {
-        () if unfinished => (
-            "queue CROSS JOIN runs ON runs.number = queue.run",
-            "queue.state",
-        ),
+    let (sources, outcome) = match () {
+        () if unfinished => (UNFINISHED, "queue.state"),
         () if not_succeeded && program.is_some() => (
-            "runs INDEXED BY runs_not_succeeded_of_program LEFT JOIN queue ON queue.run = runs.number",
+            NOT_SUCCEEDED_OF_PROGRAM,
             "runs.outcome <> 'succeeded' AND runs.outcome",
         ),
         () if not_succeeded => (
-            "runs INDEXED BY runs_not_succeeded LEFT JOIN queue ON queue.run = runs.number",
+            NOT_SUCCEEDED,
             "runs.outcome <> 'succeeded' AND runs.outcome",
         ),
-        () if program.is_some() => (
-            "runs INDEXED BY runs_of_program LEFT JOIN queue ON queue.run = runs.number",
-            "runs.outcome",
-        ),
-        () => (
-            "runs LEFT JOIN queue ON queue.run = runs.number",
-            "runs.outcome",
-        ),
+        () if program.is_some() => (OF_PROGRAM, "runs.outcome"),
+        () => (ALL, "runs.outcome"),
     };
     let before = before.map(|id| *id.0.as_bytes());
     let state = state.map(State::name);
     let reason_is = "runs.outcome <> 'succeeded' AND runs.reason =";
-    let state_is = format!("{column} =");
+    let state_is = format!("{outcome} =");
     let asked: [(&str, Option<&dyn ToSql>); 9] = [
         ("runs.account =", account.as_ref().map(|of| of as _)),
-        ("runs.program =", program.as_ref().map(|of| of as _)),
+        ("sorted.program =", program.as_ref().map(|of| of as _)),
         ("runs.function =", function.as_ref().map(|of| of as _)),
         ("runs.trigger =", trigger.as_ref().map(|of| of as _)),
         (reason_is, reason.as_ref().map(|of| of as _)),
         (&state_is, state.as_ref().map(|of| of as _)),
         ("runs.created_at >=", from.as_ref().map(|of| of as _)),
         ("runs.created_at <", to.as_ref().map(|of| of as _)),
-        ("runs.id <", before.as_ref().map(|of| of as _)),
+        ("sorted.id <", before.as_ref().map(|of| of as _)),
     ];
-    let mut wanted = String::from("TRUE");
+    let mut wanted = String::new();
     let mut values: Vec<&dyn ToSql> = Vec::new();
     for (is, value) in asked {
         if let Some(value) = value {
-            wanted.push_str(&format!(" AND {is} ?"));
             values.push(value);
+            wanted.push_str(&format!(" AND {is} ?{}", values.len()));
         }
     }
     values.push(limit);
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {SUMMARY} FROM {table} JOIN versions ON versions.id = runs.version
-          WHERE {wanted} ORDER BY runs.id DESC LIMIT ?"
-    ))?;
+    let select = |source: &Source| {
+        let Source {
+            tables,
+            sorted,
+            rows,
+        } = source;
+        let wanted = wanted.replace("sorted.", &format!("{sorted}."));
+        format!(
+            "SELECT {sorted}.id, {SUMMARY} FROM {tables} JOIN versions ON versions.id = runs.version
+              WHERE {rows}{wanted}"
+        )
+    };
+    let all = sources.iter().map(select).collect::<Vec<_>>();
+    let all = all.join(" UNION ALL ");
+    let mut statement =
+        connection.prepare_cached(&format!("{all} ORDER BY 1 DESC LIMIT ?{}", values.len()))?;
     let rows = statement.query_map(&*values, |row| Ok(summary(row)))?;
     rows.map(|row| row?).collect()
 }
 
 pub(in super::super) fn run(connection: &Connection, id: RunId) -> Result<Option<Detail>, Error> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {SUMMARY}, versions.number, runs.inputs, runs.answer, coalesce(queue.log_lines, runs.log_lines),
+        "SELECT runs.id, {SUMMARY}, versions.number, runs.inputs, runs.answer, coalesce(queue.log_lines, runs.log_lines),
                 runs.isolation, runs.account, versions.id, runs.seed, runs.steps, runs.number
            FROM runs JOIN versions ON versions.id = runs.version LEFT JOIN queue ON queue.run = runs.number
           WHERE runs.id = ?1"

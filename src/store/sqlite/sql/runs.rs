@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::large::{Large, Part};
-use super::{callbacks, id, journal, storage};
+use super::{callbacks, history, id, journal, storage};
 use crate::store::{
     End, Error, Hold, KEY_KEPT, Key, Leave, Limit, Made, NewRun, Node, NodeId, RunId,
 };
@@ -220,6 +220,7 @@ fn insert(
             end.and_then(|end| end.steps),
         ])?;
     let number = connection.last_insert_rowid();
+    history::list(connection, number)?;
     large.put(connection, number)?;
     Ok(number)
 }
