@@ -18,6 +18,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{any, get};
 
+use self::key::Keyless;
 use self::listen::Limits;
 use self::timing::Timed;
 pub use self::v1::Whole;
@@ -35,9 +36,9 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(async || legacy(StatusCode::NOT_FOUND, "There is nothing at this address."))
         .with_state(app.clone())
-        .layer(tower::layer::layer_fn(key::Keyless))
+        // One layer of both: a router boxes what each of its layers makes, and every answer of it.
         .layer(tower::layer::layer_fn(move |inner| Timed {
-            inner,
+            inner: Keyless(inner),
             app: app.clone(),
         }))
 }

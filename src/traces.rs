@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use hyper::body::Bytes;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::{
@@ -47,7 +47,7 @@ pub struct Trace(SpanContext);
 impl Trace {
     /// What the headers of a request say, if that is well formed.
     pub fn of(headers: &HeaderMap) -> Option<Trace> {
-        headers.get(PARENT)?;
+        headers.get(const { HeaderName::from_static(PARENT) })?;
         Trace::found(&Headers(headers))
     }
 

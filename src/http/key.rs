@@ -3,10 +3,12 @@
 use std::task::{Context, Poll};
 
 use axum::http::uri::{PathAndQuery, Uri};
-use axum::http::{Request, header};
+use axum::http::{HeaderName, Request, header};
 use tower::Service;
 
 use super::parameters::decoded;
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The keys that a request carries, in the places that are looked at before its body.
 #[derive(Clone, Default)]
@@ -56,11 +58,11 @@ fn take<B>(request: &mut Request<B>) -> Given {
             given.add(key.to_owned());
         }
     }
-    for value in request.headers().get_all("x-api-key") {
+    for value in request.headers().get_all(X_API_KEY) {
         given.add(value.to_str().unwrap_or_default().to_owned());
     }
     request.headers_mut().remove(header::AUTHORIZATION);
-    request.headers_mut().remove("x-api-key");
+    request.headers_mut().remove(X_API_KEY);
     if let Some(uri) = without_key(request.uri(), &mut given) {
         *request.uri_mut() = uri;
     }

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use engine::types::truth;
 use engine::value::Value;
 use percent_encoding::percent_decode_str;
 
 use super::key::Given;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The most values a call may send.
 pub const MAX_VALUES: usize = 1_000;
@@ -152,7 +154,7 @@ impl Parameters {
 /// # Errors
 /// That the name is no text of 1 to [`MAX_KEY`] visible characters, or that there are several.
 pub fn key(headers: &HeaderMap) -> Result<Option<String>, Wrong> {
-    let mut keys = headers.get_all("idempotency-key").iter();
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else {
         return Ok(None);
     };
@@ -195,10 +197,12 @@ fn whole(text: &str) -> Option<u64> {
 /// The text that a name or value of a query stands for: `+` and `%20` are blanks, what is no escape
 /// stays as it is written. Nothing where it is no UTF-8.
 pub fn decoded(raw: &str) -> Option<Cow<'_, str>> {
-    if !raw.contains(['+', '%']) {
-        return Some(Cow::Borrowed(raw));
-    }
-    let blanks = raw.replace('+', " ");
+    let has = |wanted| raw.bytes().any(|byte| byte == wanted);
+    let blanks = match has(b'+') {
+        true => Cow::Owned(raw.replace('+', " ")),
+        false if !has(b'%') => return Some(Cow::Borrowed(raw)),
+        false => Cow::Borrowed(raw),
+    };
     percent_decode_str(&blanks)
         .decode_utf8()
         .ok()

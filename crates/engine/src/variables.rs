@@ -56,7 +56,8 @@ pub fn expression_name(name: &str) -> String {
 /// Variables by expression name, in the order they were first made.
 #[derive(Clone, Default)]
 pub struct Variables {
-    entries: IndexMap<Arc<str>, (Arc<str>, Value)>,
+    // Names are looked up many times in a step, and chosen by programs: hence a quick hash, seeded by each process.
+    entries: IndexMap<Arc<str>, (Arc<str>, Value), foldhash::fast::RandomState>,
     size: usize,
 }
 

@@ -23,7 +23,7 @@ pub(super) fn list(connection: &Connection, run: i64) -> Result<(), Error> {
     connection
         .prepare_cached(
             "INSERT OR IGNORE INTO runs_by_program (program, id, run)
-             SELECT program, id, number FROM runs WHERE number > ?1 AND number <= ?2 ORDER BY program, id",
+             SELECT program, id, number FROM runs WHERE number > ?1 AND number <= ?2",
         )?
         .execute([run - BLOCK, run])?;
     Ok(())
