@@ -86,10 +86,13 @@ fn answer(mut stream: TcpStream) {
 impl Come {
     /// Checks that an effect may come now.
     fn look(&mut self, connection: &Connection, mark: &str, number: usize) {
+        // All is looked at as it is at one moment.
+        let connection = connection.unchecked_transaction().unwrap();
         let mut wrong = |what: &str| self.wrong.push(format!("{mark}/{number}: {what}"));
         let run = connection
             .prepare_cached(
-                "SELECT runs.number, runs.program, runs.outcome, queue.resumes, queue.fence, queue.owner IS NOT NULL
+                "SELECT runs.number, runs.program, runs.outcome, queue.resumes, queue.fence, queue.owner IS NOT NULL,
+                        coalesce(runs.outcome = 'cancelled', queue.cancelled)
                    FROM (SELECT * FROM runs ORDER BY number DESC LIMIT 5000) runs
                    LEFT JOIN queue ON queue.run = runs.number WHERE runs.inputs = ?1",
             )
@@ -102,11 +105,12 @@ impl Come {
                     row.get::<_, Option<bool>>(3)?,
                     row.get::<_, Option<i64>>(4)?,
                     row.get::<_, Option<bool>>(5)?,
+                    row.get::<_, bool>(6)?,
                 ))
             })
             .optional()
             .unwrap();
-        let Some((run, program, outcome, resumes, fence, owned)) = run else {
+        let Some((run, program, outcome, resumes, fence, owned, cancelled)) = run else {
             return wrong("there is no such run");
         };
         let count = |condition: &str| -> u32 {
@@ -117,11 +121,10 @@ impl Come {
             statement.query_row(params![run], |row| row.get(0)).unwrap()
         };
         let number = number as u32;
+        // It may have been on its way when the run was cancelled, and is recorded as such then.
+        let on_its_way =
+            cancelled && count("status = 'failed'") == 1 && count("true") == number + 1;
         if let Some(outcome) = outcome {
-            // It may have been on its way when the run was cancelled, and is recorded as such then.
-            let on_its_way = outcome == "cancelled"
-                && count("status = 'failed'") == 1
-                && count("true") == number + 1;
             if !on_its_way {
                 wrong(&format!("the run has {outcome}"));
             }
@@ -142,8 +145,13 @@ impl Come {
             if count("status <> 'begun'") < number {
                 wrong("the effect before it is not recorded");
             }
-            if Program::of(program) == Program::Once && count("status = 'begun'") != 1 {
-                wrong("it is not recorded as begun");
+            let begun = count("status = 'begun'");
+            if Program::of(program) == Program::Once && begun != 1 && !on_its_way {
+                let (all, failed) = (count("true"), count("status = 'failed'"));
+                wrong(&format!(
+                    "it is not recorded as begun: {all} records, {begun} begun, {failed} failed; fence {fence:?}, \
+                     cancelled: {cancelled}"
+                ));
             }
         }
         let fence = fence.unwrap_or_default();
