@@ -11,7 +11,8 @@ use crate::store::{Detail, Error, Filter, LogPage, RunId, State, Summary, Versio
 const SUMMARY: &str = "runs.program, versions.name, runs.function, runs.trigger, coalesce(runs.outcome, queue.state), runs.reason,
        runs.created_at, coalesce(runs.started_at, queue.started_at), runs.ended_at";
 
-/// How many runs are listed by their programs at once: those up to a number that is a multiple of this.
+/// How many runs are listed by their programs at once: those up to a number that is a multiple of this, which [`OF_PROGRAM`] and the
+/// format of the database have too.
 const BLOCK: i64 = 256;
 
 /// Lists a block of runs by their programs, when this is the last run of it.
