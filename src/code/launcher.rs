@@ -341,8 +341,11 @@ fn tell(state: &Mutex<State>, news: News, fds: Vec<OwnedFd>) {
                 let _ = ended.send(status);
             }
         }
-        News::Gone { id } => {
+        News::Gone { id, why } => {
             all.remove(&id);
+            if let Some(why) = why {
+                tracing::warn!("what code left on the disk cannot be deleted: {why}");
+            }
         }
         News::Ready { .. } | News::Refused { .. } => {}
     }

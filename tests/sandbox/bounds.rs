@@ -151,7 +151,7 @@ fn what_uses_too_much_ends(place: (Isolation, User)) {
     assert_told(&world, TOO_MUCH, Duration::from_secs(10));
     // That they go is what counts here; a busy machine may take its time.
     let rest = comes_true(10 * SOON, || world.runs().is_empty());
-    assert!(rest, "there is {:?}", world.runs());
+    assert!(rest, "{}", world.left());
     assert!(world.is_well());
 }
 
@@ -375,7 +375,7 @@ fn nothing_is_left_behind(place: (Isolation, User)) {
     }
     // That they go is what counts here; a busy machine may take its time.
     let rest = comes_true(10 * SOON, || world.runs().is_empty());
-    assert!(rest, "there is {:?}", world.runs());
+    assert!(rest, "{}", world.left());
     assert!(world.is_well());
 }
 
@@ -405,7 +405,7 @@ fn what_is_in_use_is_deleted_later() {
     unmount(&busy, UnmountFlags::DETACH).unwrap();
     assert!(tried);
     let rest = comes_true(10 * SOON, || world.runs().is_empty());
-    assert!(rest, "there is {:?}", world.runs());
+    assert!(rest, "{}", world.left());
 }
 
 /// The server is killed while code is at work that does not want to end.
@@ -446,7 +446,7 @@ time.sleep(600)"
     // The folders of runs are on the disk only where they are no file systems of their own.
     // That they go is what counts here; a busy machine may take its time.
     let rest = comes_true(10 * SOON, || world.runs().is_empty());
-    assert!(rest, "there is {:?}", world.runs());
+    assert!(rest, "{}", world.left());
 }
 
 /// Serves rows, with settings by what is to be said of each.

@@ -257,6 +257,26 @@ impl World {
         used.collect()
     }
 
+    /// What is left of runs that are over, with all that is in it, and what the server has to say.
+    pub fn left(&self) -> String {
+        let mut left = format!("{:#?}\n", self.runs());
+        let mut folders = vec![self.command.folder.path().join("scratch")];
+        while let Some(folder) = folders.pop() {
+            match fs::read_dir(&folder) {
+                Ok(entries) => {
+                    for entry in entries.flatten() {
+                        left.push_str(&format!("{:?} {:?}\n", entry.path(), entry.metadata()));
+                        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                            folders.push(entry.path());
+                        }
+                    }
+                }
+                Err(error) => left.push_str(&format!("{folder:?}: {error}\n")),
+            }
+        }
+        left + &self.server.logged()
+    }
+
     /// Whether the server still answers as it did at first.
     pub fn is_well(&self) -> bool {
         self.server

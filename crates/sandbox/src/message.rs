@@ -121,5 +121,7 @@ pub enum News {
     Gone {
         /// The process.
         id: u64,
+        /// Why its files are there all the same.
+        why: Option<String>,
     },
 }

@@ -35,12 +35,16 @@ impl Ended {
         }
     }
 
-    /// Tries to delete its files, and gives whether none is left.
-    fn is_deleted(&self) -> bool {
+    /// Tries to delete its files.
+    fn delete(&self) -> io::Result<()> {
         let Some(folder) = &self.folder else {
-            return true;
+            return Ok(());
         };
-        folder.delete().is_ok() || !folder.path().exists()
+        let deleted = folder.delete();
+        deleted.or_else(|error| match folder.path().exists() {
+            true => Err(error),
+            false => Ok(()),
+        })
     }
 }
 
@@ -111,10 +115,13 @@ impl Launcher<'_> {
             return Ok(());
         }
         for ended in std::mem::take(&mut self.ending) {
-            if ended.is_deleted() || Instant::now() > ended.until {
-                wire::send(&self.server, &News::Gone { id: ended.id }, &[])?;
-            } else {
-                self.ending.push(ended);
+            let id = ended.id;
+            match ended.delete() {
+                Err(_) if Instant::now() <= ended.until => self.ending.push(ended),
+                deleted => {
+                    let why = deleted.err().map(|error| error.to_string());
+                    wire::send(&self.server, &News::Gone { id, why }, &[])?;
+                }
             }
         }
         Ok(())
