@@ -1,5 +1,7 @@
 //! Records of releases before this one and after it.
 
+use std::path::Path;
+
 use rusqlite::Connection;
 use waystation::store::sqlite::{Options, Sqlite};
 use waystation::store::{Filter, RunId, State, Store};
@@ -20,8 +22,9 @@ const BEFORE_THE_JOURNAL: &str = "
     INSERT INTO log_pieces VALUES (x'00000000000070008000000000000002', 0, 'c\n');
 ";
 
-/// Makes a database as the release of a format made it.
-fn take_to(connection: &Connection, format: u32) {
+/// Opens a database as the release of a format left it, with these rows in it.
+fn of_release(path: &Path, format: u32, rows: &str) -> Sqlite {
+    let connection = Connection::open(path).unwrap();
     let folder = format!("{}/src/store/migrations", env!("CARGO_MANIFEST_DIR"));
     let files = std::fs::read_dir(folder).unwrap();
     let mut steps: Vec<_> = files.map(|file| file.unwrap().path()).collect();
@@ -30,20 +33,18 @@ fn take_to(connection: &Connection, format: u32) {
         let step = std::fs::read_to_string(step).unwrap();
         connection.execute_batch(&step).unwrap();
     }
+    connection.execute_batch(rows).unwrap();
     connection
         .pragma_update(None, "user_version", format)
         .unwrap();
+    drop(connection);
+    Sqlite::open(path, Options::default()).unwrap()
 }
 
 #[tokio::test]
 async fn what_an_older_release_recorded_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("r.db");
-    let connection = Connection::open(&path).unwrap();
-    take_to(&connection, 2);
-    connection.execute_batch(BEFORE_THE_JOURNAL).unwrap();
-    drop(connection);
-    let store = Sqlite::open(&path, Options::default()).unwrap();
+    let store = of_release(&folder.path().join("r.db"), 2, BEFORE_THE_JOURNAL);
     store.check().await.unwrap();
     let id = |last: u32| -> RunId {
         let id = format!("00000000-0000-7000-8000-00000000000{last}");
@@ -62,9 +63,6 @@ async fn what_an_older_release_recorded_is_kept() {
 #[tokio::test]
 async fn the_runs_of_a_program_are_listed_as_before() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("r.db");
-    let connection = Connection::open(&path).unwrap();
-    take_to(&connection, 12);
     let runs = "
         INSERT INTO versions VALUES (1, 1, 7, 1, 'Old', 'text', zeroblob(32), 5);
         WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 600)
@@ -72,9 +70,7 @@ async fn the_runs_of_a_program_are_listed_as_before() {
                           ended_at, answer)
         SELECT unhex(printf('%032x', n)), 1, 7 + n % 2, 1, 'Main', 'webhook', '{}', 0, n, 'succeeded', n, n, '[]' FROM counted;
     ";
-    connection.execute_batch(runs).unwrap();
-    drop(connection);
-    let store = Sqlite::open(&path, Options::default()).unwrap();
+    let store = of_release(&folder.path().join("r.db"), 12, runs);
     let filter = Filter {
         program: Some(8),
         limit: 1_000,

@@ -11,8 +11,8 @@ use crate::store::{Detail, Error, Filter, LogPage, RunId, State, Summary, Versio
 const SUMMARY: &str = "runs.program, versions.name, runs.function, runs.trigger, coalesce(runs.outcome, queue.state), runs.reason,
        runs.created_at, coalesce(runs.started_at, queue.started_at), runs.ended_at";
 
-/// How many runs are listed by their programs at once: those up to a number that is a multiple of this, which [`OF_PROGRAM`] and the
-/// format of the database have too.
+/// How many runs are listed by their programs at once: those up to a number that is a multiple of this, as in the format of the
+/// database.
 const BLOCK: i64 = 256;
 
 /// Lists a block of runs by their programs, when this is the last run of it.
@@ -36,15 +36,15 @@ struct Source {
     tables: &'static str,
     /// The one whose ids they are sorted by.
     sorted: &'static str,
-    /// Which of its rows.
-    rows: &'static str,
+    /// What the number of a run is to the last one of a full block, where only some are read.
+    blocks: Option<&'static str>,
 }
 
 const fn whole(tables: &'static str) -> Source {
     Source {
         tables,
         sorted: "runs",
-        rows: "TRUE",
+        blocks: None,
     }
 }
 
@@ -62,12 +62,12 @@ const OF_PROGRAM: &[Source] = &[
         tables: "runs_by_program CROSS JOIN runs ON runs.number = runs_by_program.run
                  LEFT JOIN queue ON queue.run = runs.number",
         sorted: "runs_by_program",
-        rows: "runs_by_program.run <= (SELECT max(number) / 256 * 256 FROM runs)",
+        blocks: Some("runs_by_program.run <="),
     },
     Source {
         tables: "runs NOT INDEXED LEFT JOIN queue ON queue.run = runs.number",
         sorted: "runs",
-        rows: "runs.number > (SELECT max(number) / 256 * 256 FROM runs)",
+        blocks: Some("runs.number >"),
     },
 ];
 
@@ -130,12 +130,16 @@ pub(in super::super) fn runs(
         let Source {
             tables,
             sorted,
-            rows,
+            blocks,
         } = source;
-        let wanted = wanted.replace("sorted.", &format!("{sorted}."));
+        let mut wanted = wanted.replace("sorted.", &format!("{sorted}."));
+        if let Some(number) = blocks {
+            let last = format!("(SELECT max(number) / {BLOCK} * {BLOCK} FROM runs)");
+            wanted.push_str(&format!(" AND {number} {last}"));
+        }
         format!(
             "SELECT {sorted}.id, {SUMMARY} FROM {tables} JOIN versions ON versions.id = runs.version
-              WHERE {rows}{wanted}"
+              WHERE TRUE{wanted}"
         )
     };
     let all = sources.iter().map(select).collect::<Vec<_>>();
