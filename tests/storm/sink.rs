@@ -89,15 +89,15 @@ impl Come {
         // All is looked at as it is at one moment.
         let connection = connection.unchecked_transaction().unwrap();
         let mut wrong = |what: &str| self.wrong.push(format!("{mark}/{number}: {what}"));
-        let run = connection
-            .prepare_cached(
+        // It is mostly among the newest. One that was put aside, or waited for its turn, may have many after it.
+        let find = |newest: i64| {
+            let mut statement = connection.prepare_cached(
                 "SELECT runs.number, runs.program, runs.outcome, queue.resumes, queue.fence, queue.owner IS NOT NULL,
                         coalesce(runs.outcome = 'cancelled', queue.cancelled)
-                   FROM (SELECT * FROM runs ORDER BY number DESC LIMIT 5000) runs
+                   FROM (SELECT * FROM runs ORDER BY number DESC LIMIT ?2) runs
                    LEFT JOIN queue ON queue.run = runs.number WHERE runs.inputs = ?1",
-            )
-            .unwrap()
-            .query_row([crate::inputs(mark)], |row| {
+            )?;
+            let found = statement.query_row(params![crate::inputs(mark), newest], |row| {
                 Ok((
                     row.get::<_, i64>(0)?,
                     row.get::<_, i64>(1)?,
@@ -107,9 +107,10 @@ impl Come {
                     row.get::<_, Option<bool>>(5)?,
                     row.get::<_, bool>(6)?,
                 ))
-            })
-            .optional()
-            .unwrap();
+            });
+            found.optional()
+        };
+        let run = find(5_000).unwrap().or_else(|| find(i64::MAX).unwrap());
         let Some((run, program, outcome, resumes, fence, owned, cancelled)) = run else {
             return wrong("there is no such run");
         };
