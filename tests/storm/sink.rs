@@ -1,7 +1,7 @@
 //! Where effects go: a server that is never killed, and that looks at the record whenever an effect comes.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -44,7 +44,11 @@ impl Sink {
                 if let Some((mark, number)) = request(&stream) {
                     let connection = looks.get_or_insert_with(|| open(&record));
                     let mut come = shared.lock().unwrap();
-                    come.look(connection, &mark, number);
+                    let wrong = come.look(connection, &mark, number);
+                    // Once it is killed, the next server may have recorded more.
+                    if waits(&stream) {
+                        come.wrong.extend(wrong);
+                    }
                     *come.times.entry((mark, number)).or_default() += 1;
                     drop(come);
                     answer(stream);
@@ -78,17 +82,26 @@ fn request(stream: &TcpStream) -> Option<Effect> {
     Some((mark.to_owned(), number.parse().ok()?))
 }
 
+/// Whether the caller still waits for its answer.
+fn waits(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let ended = stream.peek(&mut [0]);
+    stream.set_nonblocking(false).unwrap();
+    ended.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
 fn answer(mut stream: TcpStream) {
     // The caller may be gone.
     let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
 }
 
 impl Come {
-    /// Checks that an effect may come now.
-    fn look(&mut self, connection: &Connection, mark: &str, number: usize) {
+    /// What says that an effect may not come now.
+    fn look(&mut self, connection: &Connection, mark: &str, number: usize) -> Vec<String> {
         // All is looked at as it is at one moment.
         let connection = connection.unchecked_transaction().unwrap();
-        let mut wrong = |what: &str| self.wrong.push(format!("{mark}/{number}: {what}"));
+        let mut told = Vec::new();
+        let mut wrong = |what: &str| told.push(format!("{mark}/{number}: {what}"));
         // It is mostly among the newest. One that was put aside, or waited for its turn, may have many after it.
         let find = |newest: i64| {
             let mut statement = connection.prepare_cached(
@@ -112,7 +125,8 @@ impl Come {
         };
         let run = find(5_000).unwrap().or_else(|| find(i64::MAX).unwrap());
         let Some((run, program, outcome, resumes, fence, owned, cancelled)) = run else {
-            return wrong("there is no such run");
+            wrong("there is no such run");
+            return told;
         };
         let count = |condition: &str| -> u32 {
             let sql = format!(
@@ -129,7 +143,7 @@ impl Come {
             if !on_its_way {
                 wrong(&format!("the run has {outcome}"));
             }
-            return;
+            return told;
         }
         if owned != Some(true) {
             wrong("nobody holds the run");
@@ -158,8 +172,8 @@ impl Come {
         let fence = fence.unwrap_or_default();
         let before = self.fences.insert(mark.to_owned(), fence);
         if before.is_some_and(|before| before > fence) {
-            self.wrong
-                .push(format!("{mark}/{number}: the fence went back"));
+            wrong("the fence went back");
         }
+        told
     }
 }
