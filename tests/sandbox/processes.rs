@@ -73,7 +73,8 @@ pub fn comes_true(within: Duration, mut holds: impl FnMut() -> bool) -> bool {
         if Instant::now() > end {
             return false;
         }
-        std::thread::yield_now();
+        // Who looks without a pause keeps others from what is looked at.
+        std::thread::park_timeout(Duration::from_millis(1));
     }
 }
 
