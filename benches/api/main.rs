@@ -135,12 +135,13 @@ fn compare(ours: &str, other: Option<&str>) -> Vec<Value> {
         let (mut bares, mut own, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..rounds {
             bares.push(load.on(&bare.address));
-            // Who comes after the bare handler finds the machine another than who comes after that.
-            if round % 2 == 0 {
+            // What ran before changes the machine, so ours and the other take turns at coming first.
+            let first = round % 2 == 0;
+            if first {
                 own.push(load.on(ours));
             }
             others.extend(other.map(|other| load.on(other)));
-            if round % 2 == 1 {
+            if !first {
                 own.push(load.on(ours));
             }
         }

@@ -149,9 +149,7 @@ fn what_uses_too_much_ends(place: (Isolation, User)) {
     let settings = |said: &str| LIMITS.replace("CPU", if said == CPU { "2s" } else { "10s" });
     let world = serving(place, TOO_MUCH, settings);
     assert_told(&world, TOO_MUCH, Duration::from_secs(10));
-    // That they go is what counts here; a busy machine may take its time.
-    let rest = comes_true(10 * SOON, || world.runs().is_empty());
-    assert!(rest, "{}", world.left());
+    assert_tidy(&world);
     assert!(world.is_well());
 }
 
@@ -373,9 +371,7 @@ fn nothing_is_left_behind(place: (Isolation, User)) {
         assert_eq!(called.status, 200, "{} {}", programs[id - 1].1, called.body);
         assert_gone(&mark, SOON);
     }
-    // That they go is what counts here; a busy machine may take its time.
-    let rest = comes_true(10 * SOON, || world.runs().is_empty());
-    assert!(rest, "{}", world.left());
+    assert_tidy(&world);
     assert!(world.is_well());
 }
 
@@ -404,8 +400,7 @@ fn what_is_in_use_is_deleted_later() {
     let tried = comes_true(10 * SOON, || mode() == 0o700);
     unmount(&busy, UnmountFlags::DETACH).unwrap();
     assert!(tried);
-    let rest = comes_true(10 * SOON, || world.runs().is_empty());
-    assert!(rest, "{}", world.left());
+    assert_tidy(&world);
 }
 
 /// The server is killed while code is at work that does not want to end.
@@ -444,9 +439,14 @@ time.sleep(600)"
         left()
     );
     // The folders of runs are on the disk only where they are no file systems of their own.
-    // That they go is what counts here; a busy machine may take its time.
-    let rest = comes_true(10 * SOON, || world.runs().is_empty());
-    assert!(rest, "{}", world.left());
+    assert_tidy(&world);
+}
+
+/// Checks that the files of runs that are over go. A busy machine may take its time.
+#[track_caller]
+fn assert_tidy(world: &World) {
+    let tidy = comes_true(10 * SOON, || world.runs().is_empty());
+    assert!(tidy, "{}", world.left());
 }
 
 /// Serves rows, with settings by what is to be said of each.

@@ -45,7 +45,7 @@ impl Sink {
                     let connection = looks.get_or_insert_with(|| open(&record));
                     let mut come = shared.lock().unwrap();
                     let wrong = come.look(connection, &mark, number);
-                    // Once it is killed, the next server may have recorded more.
+                    // Of a caller that is gone, the next server may have recorded more by now.
                     if waits(&stream) {
                         come.wrong.extend(wrong);
                     }
@@ -85,9 +85,12 @@ fn request(stream: &TcpStream) -> Option<Effect> {
 /// Whether the caller still waits for its answer.
 fn waits(stream: &TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
-    let ended = stream.peek(&mut [0]);
+    let more = stream.peek(&mut [0]);
     stream.set_nonblocking(false).unwrap();
-    ended.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    match more {
+        Ok(bytes) => bytes > 0,
+        Err(error) => error.kind() == ErrorKind::WouldBlock,
+    }
 }
 
 fn answer(mut stream: TcpStream) {

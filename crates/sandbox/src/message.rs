@@ -121,7 +121,7 @@ pub enum News {
     Gone {
         /// The process.
         id: u64,
-        /// Why its files are there all the same.
+        /// Why its files could not be deleted, if they could not.
         why: Option<String>,
     },
 }
