@@ -131,10 +131,10 @@ fn fill(command: &TestCommand, runs: usize) {
     let count = runs as i64;
     record
         .execute(
-            "INSERT INTO runs (id, account, program, version, function, trigger, inputs, seed, created_at, outcome,
+            "INSERT INTO runs (number, id, account, program, version, function, trigger, inputs, seed, created_at, outcome,
                                started_at, ended_at, reason, answer, log_lines, log)
              WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < ?1)
-             SELECT unhex(printf('%012x7000%016x', created_at / 1000 - ?1 + n, n)), account, 1 + n % 50, version, function,
+             SELECT created_at / 1000 - ?1 + n << 21, unhex(printf('%012x7000%016x', created_at / 1000 - ?1 + n, n)), account, 1 + n % 50, version, function,
                     trigger, inputs, seed, created_at - 1000 * (?1 - n), iif(n % 100, outcome, 'failed'),
                     started_at - 1000 * (?1 - n), ended_at - 1000 * (?1 - n), iif(n % 100, NULL, 'error'), answer,
                     log_lines, log
@@ -144,11 +144,9 @@ fn fill(command: &TestCommand, runs: usize) {
         .expect("room");
     // As a server lists them when they come.
     record
-        .execute(
-            "INSERT INTO runs_by_program (program, id, run)
-             SELECT program, id, number FROM runs WHERE number <= (SELECT max(number) / 256 * 256 FROM runs)
-              ORDER BY program, id",
-            [],
+        .execute_batch(
+            "INSERT OR IGNORE INTO runs_by_program (program, run) SELECT program, number FROM runs ORDER BY program, number;
+             UPDATE listed SET up_to = (SELECT max(number) FROM runs);",
         )
         .expect("room");
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use self::sql::large::{Large, Texts};
-use self::writer::Writer;
+use self::writer::{Writer, Writing};
 use super::{
     Answers, Callbacks, Called, Cancel, Claims, Clock, Detail, End, Error, Filter, Fire, Fired,
     Hold, Keep, Leave, LogPage, Made, NewRun, NewSchedule, NewVersion, Node, NodeId, Place, Pruned,
@@ -137,7 +137,7 @@ impl Sqlite {
 
     fn write<T: Send + 'static>(
         &self,
-        work: impl FnMut(&Connection) -> Result<T, Error> + Send + 'static,
+        work: impl FnMut(&Writing) -> Result<T, Error> + Send + 'static,
     ) -> Reply<'_, T> {
         match &self.writer {
             Some(writer) => writer.write(work),
@@ -149,7 +149,7 @@ impl Sqlite {
     fn write_texts<W: Texts + Send + 'static, T: Send + 'static>(
         &self,
         what: W,
-        work: impl Fn(&Connection, &W, &Large) -> Result<T, Error> + Send + 'static,
+        work: impl Fn(&Writing, &W, &Large) -> Result<T, Error> + Send + 'static,
     ) -> Reply<'_, T> {
         if !what.are_large() {
             return self.write(move |connection| work(connection, &what, &Large::default()));
@@ -171,7 +171,7 @@ impl Sqlite {
         work: impl Fn(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Reply<'_, T> {
         let Readers::File(path, idle) = &self.readers else {
-            return self.write(work);
+            return self.write(move |connection| work(connection));
         };
         let (path, idle) = (path.clone(), idle.clone());
         Box::pin(async move {
@@ -205,7 +205,6 @@ fn prepare(connection: &Connection, options: Options) -> Result<(), Error> {
     connection.pragma_update(None, "auto_vacuum", "incremental")?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "cache_size", -8_000)?;
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;

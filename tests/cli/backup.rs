@@ -156,7 +156,7 @@ fn what_cannot_be_copied_is_told_and_leaves_nothing() {
     drop(newer);
     std::fs::rename(folder.join("newer.db"), &record).unwrap();
     let ran = command.run(&["restore", "empty", "--data", "new"]);
-    let known = "error: empty: the database is of a newer release of Waystation (its format is 999, this release knows 13)\n";
+    let known = "error: empty: the database is of a newer release of Waystation (its format is 999, this release knows 14)\n";
     ran.is(3, "", known);
     let left = std::fs::read_dir(folder).unwrap();
     let left = left.map(|file| file.unwrap().file_name().into_string().unwrap());

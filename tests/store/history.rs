@@ -1,5 +1,7 @@
 //! Pages of what has run.
 
+use std::collections::HashSet;
+
 use waystation::store::{Filter, Keep, RunId, State, Store};
 
 use crate::{end, entered, made, run, version};
@@ -38,7 +40,14 @@ pub async fn many_runs_of_a_program_are_listed_in_pages(store: &dyn Store) {
         assert_eq!(listed(1).await, ids[0]);
         assert_eq!(listed(2).await, ids[1]);
     };
+    // It is recorded when those after it are, and may be listed, already.
+    let late = run(1, versions[0], Some(20));
+    ids[0].insert(0, late.id);
     record(&mut ids, 300).await;
+    store
+        .record(late, made(""), end(State::Succeeded))
+        .await
+        .unwrap();
     let waits = run(1, versions[0], Some(20));
     let id = waits.id;
     let node = entered(store).await;
@@ -46,7 +55,7 @@ pub async fn many_runs_of_a_program_are_listed_in_pages(store: &dyn Store) {
     ids[0].insert(0, id);
     record(&mut ids, 400).await;
     check(&ids).await;
-    // All but one, which has not ended, are forgotten. Others come after it, in the places of those that came after it before.
+    // All but one, which has not ended, are forgotten.
     let keep = Keep {
         time: Some(1),
         ..Keep::default()
@@ -56,4 +65,26 @@ pub async fn many_runs_of_a_program_are_listed_in_pages(store: &dyn Store) {
     check(&ids).await;
     record(&mut ids, 300).await;
     check(&ids).await;
+}
+
+#[test]
+fn ids_that_a_server_makes_have_different_numbers() {
+    let make = || -> Vec<i64> { (0..100_000).map(|_| RunId::new().number()).collect() };
+    let threads = [(); 4].map(|()| std::thread::spawn(make));
+    let numbers = threads.map(|thread| thread.join().unwrap()).concat();
+    assert!(numbers.iter().all(|number| *number > 0));
+    assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), numbers.len());
+}
+
+#[test]
+fn the_number_of_a_later_id_is_greater() {
+    let number = |id: &str| id.parse::<RunId>().unwrap().number();
+    let ids = [
+        "01a22b79-02a6-7083-bec9-cc2a6cddd5e3",
+        "01a22b79-02a6-7083-bec9-cc2b15001658",
+        "01a22b79-02a7-7000-8000-000000000000",
+    ];
+    let [first, second, later] = ids.map(number);
+    assert_eq!(first, 0x01a2_2b79_02a6 << 21 | 0x09_cc2a);
+    assert_eq!((second, later), (first + 1, 0x01a2_2b79_02a7 << 21));
 }

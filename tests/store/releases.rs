@@ -13,13 +13,13 @@ const BEFORE_THE_JOURNAL: &str = "
     INSERT INTO versions VALUES (1, 1, 7, 1, 'Old', 'text', zeroblob(32), 5);
     INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state, started_at, ended_at, answer,
                       log_lines, log)
-    VALUES (x'00000000000070008000000000000001', 1, 7, 1, 'Main', 'webhook', '{}', 10, 'succeeded', 11, 12, '[]', 2, 'b\n');
+    VALUES (x'00000000000070008000000100000000', 1, 7, 1, 'Main', 'webhook', '{}', 10, 'succeeded', 11, 12, '[]', 2, 'b\n');
     INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state, started_at, log_lines)
-    VALUES (x'00000000000070008000000000000002', 1, 7, 1, 'Main', 'webhook', '{}', 20, 'running', 21, 1);
+    VALUES (x'00000000000070008000000200000000', 1, 7, 1, 'Main', 'webhook', '{}', 20, 'running', 21, 1);
     INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state)
-    VALUES (x'00000000000070008000000000000003', 1, 7, 1, 'Main', 'webhook', '{}', 30, 'queued');
-    INSERT INTO log_pieces VALUES (x'00000000000070008000000000000001', 0, 'a\n');
-    INSERT INTO log_pieces VALUES (x'00000000000070008000000000000002', 0, 'c\n');
+    VALUES (x'00000000000070008000000300000000', 1, 7, 1, 'Main', 'webhook', '{}', 30, 'queued');
+    INSERT INTO log_pieces VALUES (x'00000000000070008000000100000000', 0, 'a\n');
+    INSERT INTO log_pieces VALUES (x'00000000000070008000000200000000', 0, 'c\n');
 ";
 
 /// Opens a database as the release of a format left it, with these rows in it.
@@ -47,7 +47,7 @@ async fn what_an_older_release_recorded_is_kept() {
     let store = of_release(&folder.path().join("r.db"), 2, BEFORE_THE_JOURNAL);
     store.check().await.unwrap();
     let id = |last: u32| -> RunId {
-        let id = format!("00000000-0000-7000-8000-00000000000{last}");
+        let id = format!("00000000-0000-7000-8000-{last:04}00000000");
         id.parse().unwrap()
     };
     assert_eq!(state(&store, id(1)).await, State::Succeeded);
@@ -68,7 +68,9 @@ async fn the_runs_of_a_program_are_listed_as_before() {
         WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 600)
         INSERT INTO runs (id, account, program, version, function, trigger, inputs, seed, created_at, outcome, started_at,
                           ended_at, answer)
-        SELECT unhex(printf('%032x', n)), 1, 7 + n % 2, 1, 'Main', 'webhook', '{}', 0, n, 'succeeded', n, n, '[]' FROM counted;
+        SELECT unhex(printf('0000000000007000800%05x00000000', n)), 1, 7 + n % 2, 1, 'Main', 'webhook', '{}', 0, n, 'succeeded',
+               n, n, '[]'
+          FROM counted;
     ";
     let store = of_release(&folder.path().join("r.db"), 12, runs);
     let filter = Filter {
@@ -80,6 +82,40 @@ async fn the_runs_of_a_program_are_listed_as_before() {
     let times: Vec<i64> = listed.iter().map(|run| run.created_at).collect();
     let odd: Vec<i64> = (0..300).map(|nth| 599 - 2 * nth).collect();
     assert_eq!(times, odd);
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_run_is_kept_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.db");
+    let rows = "
+        INSERT INTO versions VALUES (1, 1, 7, 1, 'Old', 'text', zeroblob(32), 5);
+        WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 3)
+        INSERT INTO runs (number, id, account, program, version, function, trigger, inputs, seed, created_at)
+        SELECT n, unhex(printf('0000000000007000800%05x00000000', n)), 1, 7, 1, 'Main', 'webhook', n, 0, n FROM counted;
+        INSERT INTO queue (run, state, due, fence, resumes) SELECT number, 'queued', number, 0, TRUE FROM runs;
+        INSERT INTO journal (run, number, step, kind, status, output, times, clock, fence, began_at)
+        SELECT number, 1, '1', 'python', 'done', number, '[]', 0, 0, 0 FROM runs;
+        INSERT INTO log_pieces (run, number, lines) SELECT number, 0, number FROM runs;
+        INSERT INTO idempotency (account, program, key, hash, run) SELECT 1, 7, number, zeroblob(32), number FROM runs;
+        INSERT INTO schedules VALUES (1, 1, 7, 'Main', 'time', 9);
+        INSERT INTO fires (schedule, due, run) SELECT 1, number, number FROM runs;
+        INSERT INTO callbacks (run, url) SELECT number, number FROM runs;
+        INSERT INTO large (run, part, bytes) SELECT number, 'inputs', CAST(number AS BLOB) FROM runs;
+    ";
+    let store = of_release(&path, 13, rows);
+    store.check().await.unwrap();
+    let record = Connection::open(&path).unwrap();
+    let sql = "SELECT count(*) FROM runs
+                 JOIN queue ON queue.run = runs.number AND queue.due = inputs
+                 JOIN journal ON journal.run = runs.number AND journal.output = inputs
+                 JOIN log_pieces ON log_pieces.run = runs.number AND lines = inputs
+                 JOIN idempotency ON idempotency.run = runs.number AND key = inputs
+                 JOIN fires ON fires.run = runs.number AND fires.due = inputs
+                 JOIN callbacks ON callbacks.run = runs.number AND url = inputs
+                 JOIN large ON large.run = runs.number AND CAST(bytes AS TEXT) = inputs";
+    let kept: i64 = record.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 3);
 }
 
 #[tokio::test]
@@ -97,7 +133,7 @@ async fn a_database_of_a_newer_release_is_refused() {
         .to_string();
     assert_eq!(
         refused,
-        "the database is of a newer release of Waystation (its format is 99, this release knows 13)"
+        "the database is of a newer release of Waystation (its format is 99, this release knows 14)"
     );
     assert!(Sqlite::read_only(&path).is_err());
 }

@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
+use waystation::store::RunId;
+
 use crate::client::{Call, Way};
 use crate::programs::Program;
 use crate::support::TestServer;
@@ -243,16 +245,16 @@ fn check_answers(connection: &Connection, call: &Call) {
     let first = ids.next().and_then(|answer| answer.run);
     assert!(ids.all(|answer| answer.run == first), "two runs: {call:?}");
     for answer in call.answers.iter().filter(|answer| answer.status < 503) {
-        let id: uuid::Uuid = answer
+        let id: RunId = answer
             .run
             .unwrap_or_else(|| panic!("no run: {call:?}"))
             .to_string()
             .parse()
             .unwrap();
         let found = connection
-            .prepare_cached("SELECT inputs, outcome, answer FROM runs WHERE id = ?1")
+            .prepare_cached("SELECT inputs, outcome, answer FROM runs WHERE number = ?1")
             .unwrap()
-            .query_row([id.as_bytes()], |row| {
+            .query_row([id.number()], |row| {
                 Ok((
                     row.get::<_, String>(0)?,
                     row.get::<_, Option<String>>(1)?,

@@ -1,8 +1,10 @@
 //! The format of the database, step by step.
 
 use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
+use uuid::Uuid;
 
-use crate::store::Error;
+use crate::store::{Error, RunId};
 
 /// The steps from an empty database to today's format. A step that has been released never changes.
 const STEPS: &[&str] = &[
@@ -19,16 +21,35 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0011_trace.sql"),
     include_str!("../migrations/0012_failures.sql"),
     include_str!("../migrations/0013_runs_by_program.sql"),
+    include_str!("../migrations/0014_numbers_from_ids.sql"),
 ];
 
-/// Takes the database to today's format.
+/// Takes the database to today's format. What refers to other rows is held to it afterwards.
 pub(super) fn apply(connection: &Connection) -> Result<(), Error> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("number_of", 1, flags, |context| {
+        Ok(RunId(Uuid::from_bytes(context.get(0)?)).number())
+    })?;
+    // What refers to a table that is made anew is to stay when the old one goes. This does nothing inside of a transaction.
+    connection.pragma_update(None, "foreign_keys", false)?;
     let found = format(connection)?;
+    let old = found > 0 && found < STEPS.len() as i64;
+    if old {
+        tracing::info!(
+            "bringing the record from format {found} to {}, which may take ten seconds for each million runs",
+            STEPS.len()
+        );
+    }
     for (number, step) in (1..).zip(STEPS) {
         if number > found {
             let sql = format!("BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;");
             connection.execute_batch(&sql)?;
         }
+    }
+    connection.pragma_update(None, "foreign_keys", true)?;
+    if old {
+        // A log of the size of the database would stay as large as that.
+        connection.query_row("PRAGMA wal_checkpoint(truncate)", [], |_| Ok(()))?;
     }
     current(connection)
 }

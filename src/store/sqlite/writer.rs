@@ -4,6 +4,7 @@
 //! transaction takes all of it. So a sync to disk is shared by all who wait for it, and nobody waits
 //! for a timer.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::sql::history::Listing;
 use crate::fault;
 use crate::store::{Error, Reply};
 
@@ -19,6 +21,20 @@ use crate::store::{Error, Reply};
 const BATCH: usize = 512;
 /// How many pieces of work may wait; more than that wait to be let in.
 const WAITING: usize = 4_096;
+
+/// The connection that writes, with what is known of what was written by it.
+pub(super) struct Writing {
+    connection: Connection,
+    pub listing: Listing,
+}
+
+impl Deref for Writing {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
 
 /// What became of work, whether it went well or not.
 enum Done {
@@ -31,7 +47,7 @@ enum Done {
 /// A piece of work, and whoever waits for it.
 trait Work: Send {
     /// Does it, inside of a transaction. It may be done again in another one, when this one was taken back.
-    fn work(&mut self, connection: &Connection) -> Done;
+    fn work(&mut self, connection: &Writing) -> Done;
 
     /// Tells how it went, once that is known of the transaction.
     fn tell(self: Box<Self>, committed: Result<(), Error>);
@@ -47,9 +63,9 @@ struct Piece<T, W> {
 impl<T, W> Work for Piece<T, W>
 where
     T: Send,
-    W: FnMut(&Connection) -> Result<T, Error> + Send,
+    W: FnMut(&Writing) -> Result<T, Error> + Send,
 {
-    fn work(&mut self, connection: &Connection) -> Done {
+    fn work(&mut self, connection: &Writing) -> Done {
         let before = connection.total_changes();
         match self.result.insert((self.work)(connection)) {
             Ok(_) => Done::Whole,
@@ -79,11 +95,16 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the thread.
     pub fn start(connection: Connection, commits: Arc<AtomicU64>) -> Result<Writer, Error> {
+        let listing = Listing::of(&connection)?;
+        let writing = Writing {
+            connection,
+            listing,
+        };
         let (jobs, waiting) = mpsc::channel(WAITING);
         let tellers = Tellers::start();
         std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || work(connection, waiting, &commits, &tellers))
+            .spawn(move || work(writing, waiting, &commits, &tellers))
             .map_err(|error| Error::Failed(format!("no thread to write on: {error}")))?;
         Ok(Writer { jobs })
     }
@@ -92,7 +113,7 @@ impl Writer {
     /// even if nobody waits for it any more. Work that fails leaves nothing behind.
     pub fn write<T: Send + 'static>(
         &self,
-        work: impl FnMut(&Connection) -> Result<T, Error> + Send + 'static,
+        work: impl FnMut(&Writing) -> Result<T, Error> + Send + 'static,
     ) -> Reply<'_, T> {
         let (told, answer) = oneshot::channel();
         let result = None;
@@ -159,7 +180,7 @@ fn tell((batch, result): Batch) {
 }
 
 fn work(
-    connection: Connection,
+    connection: Writing,
     mut waiting: mpsc::Receiver<Job>,
     commits: &AtomicU64,
     tellers: &Tellers,
@@ -187,7 +208,10 @@ fn work(
             tellers.tell((batch, committed));
         }
     }
-    let closed = connection.close().map_err(|(_, error)| Error::from(error));
+    let closed = connection
+        .connection
+        .close()
+        .map_err(|(_, error)| Error::from(error));
     if let Some(tell) = closing {
         let _ = tell.send(closed);
     }
@@ -195,7 +219,7 @@ fn work(
 
 /// Does a batch of work in one transaction.
 fn commit(
-    connection: &Connection,
+    connection: &Writing,
     batch: &mut [Box<dyn Work>],
     commits: &AtomicU64,
 ) -> Result<(), Error> {
@@ -224,9 +248,9 @@ fn commit(
 
 /// Does work in turn, up to what is done halfway.
 fn all(
-    connection: &Connection,
+    connection: &Writing,
     batch: &mut [Box<dyn Work>],
-    one: fn(&Connection, &mut dyn Work) -> Result<Done, Error>,
+    one: fn(&Writing, &mut dyn Work) -> Result<Done, Error>,
 ) -> Result<Done, Error> {
     for (number, work) in batch.iter_mut().enumerate() {
         if number == 1 {
@@ -244,12 +268,12 @@ fn all(
     Ok(Done::Whole)
 }
 
-fn bare(connection: &Connection, work: &mut dyn Work) -> Result<Done, Error> {
+fn bare(connection: &Writing, work: &mut dyn Work) -> Result<Done, Error> {
     Ok(work.work(connection))
 }
 
 /// Takes back what is done halfway.
-fn saved(connection: &Connection, work: &mut dyn Work) -> Result<Done, Error> {
+fn saved(connection: &Writing, work: &mut dyn Work) -> Result<Done, Error> {
     execute(connection, "SAVEPOINT work")?;
     let done = work.work(connection);
     if !connection.is_autocommit() {

@@ -58,10 +58,10 @@ pub(in super::super) fn called(connection: &Connection, called: &Called) -> Resu
     connection
         .prepare_cached(
             "UPDATE callbacks SET tries = tries + 1, due = ?2, told = ?3, answer = ?4
-              WHERE run = (SELECT number FROM runs WHERE id = ?1)",
+              WHERE run = ?1",
         )?
         .execute(params![
-            called.run.0.as_bytes(),
+            called.run.number(),
             called.again,
             called.told,
             called.answer
@@ -71,11 +71,9 @@ pub(in super::super) fn called(connection: &Connection, called: &Called) -> Resu
 
 /// How far telling whoever wants to know how a run ended has come.
 pub(super) fn told(connection: &Connection, run: RunId) -> Result<Option<Told>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT url, due, tries, told, answer FROM callbacks
-          WHERE run = (SELECT number FROM runs WHERE id = ?1)",
-    )?;
-    let told = statement.query_row([run.0.as_bytes()], |row| {
+    let mut statement = connection
+        .prepare_cached("SELECT url, due, tries, told, answer FROM callbacks WHERE run = ?1")?;
+    let told = statement.query_row([run.number()], |row| {
         Ok(Told {
             url: row.get(0)?,
             due: row.get(1)?,

@@ -1,5 +1,7 @@
 //! What has run, and how it went.
 
+use std::cell::Cell;
+
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::large::{self, Part};
@@ -11,40 +13,71 @@ use crate::store::{Detail, Error, Filter, LogPage, RunId, State, Summary, Versio
 const SUMMARY: &str = "runs.program, versions.name, runs.function, runs.trigger, coalesce(runs.outcome, queue.state), runs.reason,
        runs.created_at, coalesce(runs.started_at, queue.started_at), runs.ended_at";
 
-/// How many runs are listed by their programs at once: those up to a number that is a multiple of this, as in the format of the
-/// database.
-const BLOCK: i64 = 256;
+/// How many runs are listed by their programs at once.
+const BLOCK: u32 = 256;
 
-/// Lists a block of runs by their programs, when this is the last run of it.
-pub(super) fn list(connection: &Connection, run: i64) -> Result<(), Error> {
-    if run % BLOCK != 0 {
-        return Ok(());
+/// What whoever writes knows of the runs that are not listed by their programs yet.
+pub(in super::super) struct Listing {
+    /// No run has a greater number. There may be none that has this one any more.
+    newest: Cell<i64>,
+    /// How many are not listed, at most.
+    unlisted: Cell<u32>,
+}
+
+impl Listing {
+    pub fn of(connection: &Connection) -> Result<Listing, Error> {
+        let sql = "SELECT max(up_to, coalesce((SELECT max(number) FROM runs), 0)) FROM listed";
+        Ok(Listing {
+            newest: Cell::new(connection.query_row(sql, [], |row| row.get(0))?),
+            unlisted: Cell::new(BLOCK),
+        })
     }
-    // The number of a run that was forgotten may come again.
-    connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO runs_by_program (program, id, run)
-             SELECT program, id, number FROM runs WHERE number > ?1 AND number <= ?2",
-        )?
-        .execute([run - BLOCK, run])?;
-    Ok(())
+
+    /// Lists a run by its program, with those before it when they are many. One that comes after runs of greater numbers is listed at
+    /// once, since they may be listed.
+    pub fn add(&self, connection: &Connection, run: i64, program: i64) -> Result<(), Error> {
+        if run < self.newest.get() {
+            let sql = "INSERT OR IGNORE INTO runs_by_program (program, run) VALUES (?1, ?2)";
+            connection.prepare_cached(sql)?.execute([program, run])?;
+            return Ok(());
+        }
+        self.newest.set(run);
+        self.unlisted.set(self.unlisted.get() + 1);
+        if self.unlisted.get() < BLOCK {
+            return Ok(());
+        }
+        connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO runs_by_program (program, run)
+                 SELECT program, number FROM runs WHERE number > (SELECT up_to FROM listed)",
+            )?
+            .execute([])?;
+        connection
+            .prepare_cached("UPDATE listed SET up_to = ?1")?
+            .execute([run])?;
+        self.unlisted.set(0);
+        Ok(())
+    }
 }
 
 /// Where runs are read from.
 struct Source {
     /// The tables. The planner does not know of what there is little: `CROSS JOIN` goes through the first of them first.
     tables: &'static str,
-    /// The one whose ids they are sorted by.
-    sorted: &'static str,
-    /// What the number of a run is to the last one of a full block, where only some are read.
-    blocks: Option<&'static str>,
+    /// The numbers that they are sorted by.
+    number: &'static str,
+    /// The programs that are looked for.
+    program: &'static str,
+    /// Which of them are read.
+    part: &'static str,
 }
 
 const fn whole(tables: &'static str) -> Source {
     Source {
         tables,
-        sorted: "runs",
-        blocks: None,
+        number: "runs.number",
+        program: "runs.program",
+        part: "TRUE",
     }
 }
 
@@ -56,18 +89,18 @@ const NOT_SUCCEEDED: &[Source] = &[whole(
 const NOT_SUCCEEDED_OF_PROGRAM: &[Source] = &[whole(
     "runs INDEXED BY runs_not_succeeded_of_program LEFT JOIN queue ON queue.run = runs.number",
 )];
-/// Those of the full blocks, and those after them.
+/// Those that are listed, and those after them.
 const OF_PROGRAM: &[Source] = &[
     Source {
         tables: "runs_by_program CROSS JOIN runs ON runs.number = runs_by_program.run
                  LEFT JOIN queue ON queue.run = runs.number",
-        sorted: "runs_by_program",
-        blocks: Some("runs_by_program.run <="),
+        number: "runs_by_program.run",
+        program: "runs_by_program.program",
+        part: "runs_by_program.run <= (SELECT up_to FROM listed)",
     },
     Source {
-        tables: "runs NOT INDEXED LEFT JOIN queue ON queue.run = runs.number",
-        sorted: "runs",
-        blocks: Some("runs.number >"),
+        part: "runs.number > (SELECT up_to FROM listed)",
+        ..whole("runs NOT INDEXED LEFT JOIN queue ON queue.run = runs.number")
     },
 ];
 
@@ -102,20 +135,20 @@ pub(in super::super) fn runs(
         () if program.is_some() => (OF_PROGRAM, "runs.outcome"),
         () => (ALL, "runs.outcome"),
     };
-    let before = before.map(|id| *id.0.as_bytes());
+    let before = before.map(RunId::number);
     let state = state.map(State::name);
     let reason_is = "runs.outcome <> 'succeeded' AND runs.reason =";
     let state_is = format!("{outcome} =");
     let asked: [(&str, Option<&dyn ToSql>); 9] = [
         ("runs.account =", account.as_ref().map(|of| of as _)),
-        ("sorted.program =", program.as_ref().map(|of| of as _)),
+        ("{program} =", program.as_ref().map(|of| of as _)),
         ("runs.function =", function.as_ref().map(|of| of as _)),
         ("runs.trigger =", trigger.as_ref().map(|of| of as _)),
         (reason_is, reason.as_ref().map(|of| of as _)),
         (&state_is, state.as_ref().map(|of| of as _)),
         ("runs.created_at >=", from.as_ref().map(|of| of as _)),
         ("runs.created_at <", to.as_ref().map(|of| of as _)),
-        ("sorted.id <", before.as_ref().map(|of| of as _)),
+        ("{number} <", before.as_ref().map(|of| of as _)),
     ];
     let mut wanted = String::new();
     let mut values: Vec<&dyn ToSql> = Vec::new();
@@ -129,23 +162,23 @@ pub(in super::super) fn runs(
     let select = |source: &Source| {
         let Source {
             tables,
-            sorted,
-            blocks,
+            number,
+            program,
+            part,
         } = source;
-        let mut wanted = wanted.replace("sorted.", &format!("{sorted}."));
-        if let Some(number) = blocks {
-            let last = format!("(SELECT max(number) / {BLOCK} * {BLOCK} FROM runs)");
-            wanted.push_str(&format!(" AND {number} {last}"));
-        }
+        let wanted = wanted.replace("{number}", number);
+        let wanted = wanted.replace("{program}", program);
         format!(
-            "SELECT {sorted}.id, {SUMMARY} FROM {tables} JOIN versions ON versions.id = runs.version
-              WHERE TRUE{wanted}"
+            "SELECT runs.id, {SUMMARY}, {number} AS number FROM {tables} JOIN versions ON versions.id = runs.version
+              WHERE {part}{wanted}"
         )
     };
     let all = sources.iter().map(select).collect::<Vec<_>>();
     let all = all.join(" UNION ALL ");
-    let mut statement =
-        connection.prepare_cached(&format!("{all} ORDER BY 1 DESC LIMIT ?{}", values.len()))?;
+    let mut statement = connection.prepare_cached(&format!(
+        "{all} ORDER BY number DESC LIMIT ?{}",
+        values.len()
+    ))?;
     let rows = statement.query_map(&*values, |row| Ok(summary(row)))?;
     rows.map(|row| row?).collect()
 }
@@ -153,11 +186,11 @@ pub(in super::super) fn runs(
 pub(in super::super) fn run(connection: &Connection, id: RunId) -> Result<Option<Detail>, Error> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT runs.id, {SUMMARY}, versions.number, runs.inputs, runs.answer, coalesce(queue.log_lines, runs.log_lines),
-                runs.isolation, runs.account, versions.id, runs.seed, runs.steps, runs.number
+                runs.isolation, runs.account, versions.id, runs.seed, runs.steps
            FROM runs JOIN versions ON versions.id = runs.version LEFT JOIN queue ON queue.run = runs.number
-          WHERE runs.id = ?1"
+          WHERE runs.number = ?1 AND runs.id = ?2"
     ))?;
-    let detail = statement.query_row([id.0.as_bytes()], |row| {
+    let detail = statement.query_row(params![id.number(), id.0.as_bytes()], |row| {
         let summary = match summary(row) {
             Ok(summary) => summary,
             Err(error) => return Ok(Err(error)),
@@ -176,15 +209,15 @@ pub(in super::super) fn run(connection: &Connection, id: RunId) -> Result<Option
             steps: row.get(18)?,
             callback: None,
         };
-        Ok(Ok((row.get(19)?, detail)))
+        Ok(Ok(detail))
     });
-    let Some((run, detail)) = detail.optional()?.transpose()? else {
+    let Some(detail) = detail.optional()?.transpose()? else {
         return Ok(None);
     };
-    let answer = |answer| large::whole(connection, run, Part::Answer, answer);
+    let answer = |answer| large::whole(connection, id.number(), Part::Answer, answer);
     Ok(Some(Detail {
         callback: callbacks::told(connection, id)?,
-        inputs: large::whole(connection, run, Part::Inputs, detail.inputs)?,
+        inputs: large::whole(connection, id.number(), Part::Inputs, detail.inputs)?,
         answer: detail.answer.map(answer).transpose()?,
         ..detail
     }))
@@ -211,13 +244,13 @@ pub(in super::super) fn log(
     from: i64,
 ) -> Result<LogPage, Error> {
     // The run's row is read first: if it has ended, all of its pieces are there.
-    let last: Option<(i64, Option<i64>, String)> = connection
-        .prepare_cached("SELECT number, ended_at, log FROM runs WHERE id = ?1")?
-        .query_row([id.0.as_bytes()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    let last: Option<(Option<i64>, String)> = connection
+        .prepare_cached("SELECT ended_at, log FROM runs WHERE number = ?1 AND id = ?2")?
+        .query_row(params![id.number(), id.0.as_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
-    let Some((run, ended_at, last)) = last else {
+    let Some((ended_at, last)) = last else {
         return Err(Error::Conflict(format!("there is no run {id}")));
     };
     let mut page = LogPage {
@@ -227,7 +260,7 @@ pub(in super::super) fn log(
     let mut statement = connection.prepare_cached(
         "SELECT number, lines FROM log_pieces WHERE run = ?1 AND number >= ?2 ORDER BY number",
     )?;
-    let mut rows = statement.query(params![run, from])?;
+    let mut rows = statement.query([id.number(), from])?;
     while let Some(row) = rows.next()? {
         page.next = row.get::<_, i64>(0)? + 1;
         page.text.push_str(&row.get::<_, String>(1)?);

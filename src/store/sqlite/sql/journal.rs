@@ -53,17 +53,17 @@ pub(in super::super) fn page(
     after: i64,
 ) -> Result<Vec<StepRecord>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT number, step, kind, status, input, output, times, clock, began_at, ended_at, run
-           FROM journal WHERE run = (SELECT number FROM runs WHERE id = ?1) AND number > ?2 ORDER BY number LIMIT ?3",
+        "SELECT number, step, kind, status, input, output, times, clock, began_at, ended_at
+           FROM journal WHERE run = ?1 AND number > ?2 ORDER BY number LIMIT ?3",
     )?;
-    let mut rows = statement.query(params![id.0.as_bytes(), after, RECORDS])?;
+    let mut rows = statement.query(params![id.number(), after, RECORDS])?;
     let (mut records, mut bytes) = (Vec::new(), 0);
     while bytes < BYTES
         && let Some(row) = rows.next()?
     {
         let found = record(row)?;
         let part = Part::Output(found.number);
-        let output = large::whole(connection, row.get(10)?, part, found.output)?;
+        let output = large::whole(connection, id.number(), part, found.output)?;
         let record = StepRecord { output, ..found };
         bytes += record.output.len() + record.times.len();
         records.push(record);

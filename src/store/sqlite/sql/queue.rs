@@ -114,16 +114,17 @@ pub(in super::super) fn cancel(
     now: i64,
     answer: &str,
 ) -> Result<Cancel, Error> {
+    let run = id.number();
     let found = connection
         .prepare_cached(
-            "SELECT runs.number, coalesce(runs.outcome, queue.state), queue.started_at IS NOT NULL
-               FROM runs LEFT JOIN queue ON queue.run = runs.number WHERE runs.id = ?1",
+            "SELECT coalesce(runs.outcome, queue.state), queue.started_at IS NOT NULL
+               FROM runs LEFT JOIN queue ON queue.run = runs.number WHERE runs.number = ?1 AND runs.id = ?2",
         )?
-        .query_row([id.0.as_bytes()], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?))
+        .query_row(params![run, id.0.as_bytes()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get(1)?))
         })
         .optional()?;
-    let Some((run, found, begun)) = found else {
+    let Some((found, begun)) = found else {
         return Ok(Cancel::Unknown);
     };
     match state(&found)? {

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::large::{Large, Part};
-use super::{callbacks, history, id, journal, storage};
+use super::{callbacks, id, journal, storage};
+use crate::store::sqlite::writer::Writing;
 use crate::store::{
     End, Error, Hold, KEY_KEPT, Key, Leave, Limit, Made, NewRun, Node, NodeId, RunId,
 };
@@ -18,7 +19,7 @@ pub(in super::super) fn enter(connection: &Connection, node: &Node) -> Result<()
 
 /// Notes a run that is not over.
 pub(in super::super) fn begin(
-    connection: &Connection,
+    connection: &Writing,
     run: &NewRun,
     holder: Option<NodeId>,
     large: &Large,
@@ -33,7 +34,7 @@ pub(in super::super) fn begin(
 
 /// Notes a run that no other one stands in the way of.
 fn note(
-    connection: &Connection,
+    connection: &Writing,
     run: &NewRun,
     holder: Option<NodeId>,
     large: &Large,
@@ -83,12 +84,9 @@ fn note(
 
 /// Whether a run is held by the first who took it.
 fn is_held(connection: &Connection, id: RunId, node: NodeId) -> Result<bool, Error> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM runs JOIN queue ON queue.run = runs.number
-                               WHERE runs.id = ?1 AND queue.owner = ?2 AND queue.fence = 1)";
+    let sql = "SELECT EXISTS (SELECT 1 FROM queue WHERE run = ?1 AND owner = ?2 AND fence = 1)";
     let mut statement = connection.prepare_cached(sql)?;
-    let held = statement.query_row(params![id.0.as_bytes(), node.0.as_bytes()], |row| {
-        row.get(0)
-    })?;
+    let held = statement.query_row(params![id.number(), node.0.as_bytes()], |row| row.get(0))?;
     Ok(held)
 }
 
@@ -122,7 +120,7 @@ fn room(connection: &Connection, limit: &Limit) -> Result<(), Error> {
 }
 
 /// Notes a run as queued, and gives its number.
-pub(super) fn queue(connection: &Connection, run: &NewRun) -> Result<i64, Error> {
+pub(super) fn queue(connection: &Writing, run: &NewRun) -> Result<i64, Error> {
     let number = insert(connection, run, None, &Large::default())?;
     connection
         .prepare_cached(
@@ -174,7 +172,7 @@ fn name(connection: &Connection, run: &NewRun, key: &Key, number: i64) -> Result
 
 /// Notes a run that has begun and ended.
 pub(in super::super) fn record(
-    connection: &Connection,
+    connection: &Writing,
     run: &NewRun,
     made: &Made,
     end: &End,
@@ -187,19 +185,21 @@ pub(in super::super) fn record(
 
 /// Inserts the row of a run, and gives its number.
 fn insert(
-    connection: &Connection,
+    connection: &Writing,
     run: &NewRun,
     ended: Option<(&Made, &End)>,
     large: &Large,
 ) -> Result<i64, Error> {
     let (made, end) = ended.unzip();
+    let number = run.id.number();
     connection
         .prepare_cached(
-            "INSERT INTO runs (id, account, program, version, function, trigger, inputs, seed, created_at, outcome,
-                               started_at, ended_at, reason, answer, log_lines, log, isolation, steps)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+            "INSERT INTO runs (number, id, account, program, version, function, trigger, inputs, seed, created_at,
+                               outcome, started_at, ended_at, reason, answer, log_lines, log, isolation, steps)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         )?
         .execute(params![
+            number,
             run.id.0.as_bytes(),
             run.account,
             run.program,
@@ -219,8 +219,7 @@ fn insert(
             end.and_then(|end| end.isolation),
             end.and_then(|end| end.steps),
         ])?;
-    let number = connection.last_insert_rowid();
-    history::list(connection, number)?;
+    connection.listing.add(connection, number, run.program)?;
     large.put(connection, number)?;
     Ok(number)
 }
@@ -264,11 +263,9 @@ pub(in super::super) fn leave(
 
 /// The number of a run that is held as `hold` says.
 fn held(connection: &Connection, hold: Hold) -> Result<i64, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT queue.run FROM runs JOIN queue ON queue.run = runs.number
-          WHERE runs.id = ?1 AND queue.owner = ?2 AND queue.fence = ?3",
-    )?;
-    let (run, node) = (hold.run.0.as_bytes(), hold.node.0.as_bytes());
+    let mut statement = connection
+        .prepare_cached("SELECT run FROM queue WHERE run = ?1 AND owner = ?2 AND fence = ?3")?;
+    let (run, node) = (hold.run.number(), hold.node.0.as_bytes());
     let mut rows = statement.query(params![run, node, hold.fence])?;
     match rows.next()? {
         Some(row) => Ok(row.get(0)?),

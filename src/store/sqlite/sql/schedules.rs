@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::runs;
 use crate::fault;
+use crate::store::sqlite::writer::Writing;
 use crate::store::{Error, Fire, Fired, NewSchedule, Overlap, Scheduled};
 
 /// Keeps the schedules that are wanted, and no others.
@@ -56,7 +57,7 @@ fn one(connection: &Connection, schedule: &NewSchedule) -> Result<Scheduled, Err
 }
 
 /// Starts the runs of a schedule that is due, and sets when it is due next.
-pub(in super::super) fn fire(connection: &Connection, fire: &Fire) -> Result<Fired, Error> {
+pub(in super::super) fn fire(connection: &Writing, fire: &Fire) -> Result<Fired, Error> {
     let busy = fire.overlap != Overlap::Allow && busy(connection, fire.schedule.id)?;
     if busy && fire.overlap == Overlap::Queue {
         return Ok(Fired::Busy);
