@@ -1,8 +1,7 @@
 //! The thread that writes.
 //!
-//! While one transaction is being committed, what is to be written next gathers; the next
-//! transaction takes all of it. So a sync to disk is shared by all who wait for it, and nobody waits
-//! for a timer.
+//! While one transaction is being committed, what is to be written next gathers; the next transaction takes all of it, and
+//! what comes while it is being written. So a sync to disk is shared by all who wait for it, and nobody waits for a timer.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -179,6 +178,25 @@ fn tell((batch, result): Batch) {
     }
 }
 
+/// What is done in one transaction.
+#[derive(Default)]
+struct Gathered {
+    batch: Vec<Box<dyn Work>>,
+    closing: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl Gathered {
+    /// Takes in what waits, and says whether that is work.
+    fn take(&mut self, job: Option<Job>) -> bool {
+        match job {
+            Some(Job::Work(work)) => self.batch.push(work),
+            Some(Job::Close(tell)) => self.closing = Some(tell),
+            None => return false,
+        }
+        self.closing.is_none()
+    }
+}
+
 fn work(
     connection: Writing,
     mut waiting: mpsc::Receiver<Job>,
@@ -186,50 +204,37 @@ fn work(
     tellers: &Tellers,
 ) {
     let mut closing = None;
-    while closing.is_none() {
-        let mut batch = Vec::new();
-        let Some(first) = waiting.blocking_recv() else {
-            break;
-        };
-        let mut next = Some(first);
-        while let Some(job) = next {
-            match job {
-                Job::Work(work) => batch.push(work),
-                Job::Close(tell) => closing = Some(tell),
-            }
-            next = if batch.len() < BATCH {
-                waiting.try_recv().ok()
-            } else {
-                None
-            };
+    while closing.is_none()
+        && let Some(first) = waiting.blocking_recv()
+    {
+        let mut gathered = Gathered::default();
+        if gathered.take(Some(first)) {
+            let next = || waiting.try_recv().ok();
+            let committed = commit(&connection, &mut gathered, next, commits);
+            tellers.tell((gathered.batch, committed));
         }
-        if !batch.is_empty() {
-            let committed = commit(&connection, &mut batch, commits);
-            tellers.tell((batch, committed));
-        }
+        closing = gathered.closing;
     }
-    let closed = connection
-        .connection
-        .close()
-        .map_err(|(_, error)| Error::from(error));
+    let closed = connection.connection.close();
     if let Some(tell) = closing {
-        let _ = tell.send(closed);
+        let _ = tell.send(closed.map_err(|(_, error)| Error::from(error)));
     }
 }
 
-/// Does a batch of work in one transaction.
+/// Does what is gathered in one transaction, with what comes meanwhile.
 fn commit(
     connection: &Writing,
-    batch: &mut [Box<dyn Work>],
+    gathered: &mut Gathered,
+    next: impl FnMut() -> Option<Job>,
     commits: &AtomicU64,
 ) -> Result<(), Error> {
-    let mut result = begin(connection).and_then(|()| all(connection, batch, bare));
+    let mut result = begin(connection).and_then(|()| gather(connection, gathered, next));
     // For a savepoint SQLite copies every page that is changed after it. Hardly any work fails halfway, so there are none until some
     // does.
     if let Ok(Done::Halfway) = result {
         result = execute(connection, "ROLLBACK")
             .and_then(|()| begin(connection))
-            .and_then(|()| all(connection, batch, saved));
+            .and_then(|()| again(connection, &mut gathered.batch));
     }
     let mut result = result.map(drop);
     if result.is_ok() && fault::fails("commit.before") {
@@ -246,43 +251,46 @@ fn commit(
     result
 }
 
-/// Does work in turn, up to what is done halfway.
-fn all(
+/// Does work as it comes, up to what is done halfway.
+fn gather(
     connection: &Writing,
-    batch: &mut [Box<dyn Work>],
-    one: fn(&Writing, &mut dyn Work) -> Result<Done, Error>,
+    gathered: &mut Gathered,
+    mut next: impl FnMut() -> Option<Job>,
 ) -> Result<Done, Error> {
-    for (number, work) in batch.iter_mut().enumerate() {
+    let mut number = 0;
+    while let Some(work) = gathered.batch.get_mut(number) {
         if number == 1 {
             fault::at("batch.split");
         }
-        let done = one(connection, &mut **work)?;
-        // A full disk ends the transaction there and then: what was written in it is gone.
-        if connection.is_autocommit() {
-            return Err(Error::Full);
+        if let Done::Halfway = lasting(connection, work.work(connection))? {
+            return Ok(Done::Halfway);
         }
-        if let Done::Halfway = done {
-            return Ok(done);
+        number += 1;
+        if number < BATCH {
+            gathered.take(next());
         }
     }
     Ok(Done::Whole)
 }
 
-fn bare(connection: &Writing, work: &mut dyn Work) -> Result<Done, Error> {
-    Ok(work.work(connection))
-}
-
-/// Takes back what is done halfway.
-fn saved(connection: &Writing, work: &mut dyn Work) -> Result<Done, Error> {
-    execute(connection, "SAVEPOINT work")?;
-    let done = work.work(connection);
-    if !connection.is_autocommit() {
-        if let Done::Halfway = done {
+/// Does all work once more, and takes back what is done halfway.
+fn again(connection: &Writing, batch: &mut [Box<dyn Work>]) -> Result<Done, Error> {
+    for work in batch {
+        execute(connection, "SAVEPOINT work")?;
+        if let Done::Halfway = lasting(connection, work.work(connection))? {
             execute(connection, "ROLLBACK TO work")?;
         }
         execute(connection, "RELEASE work")?;
     }
     Ok(Done::Whole)
+}
+
+/// A full disk ends the transaction there and then: what was written in it is gone.
+fn lasting(connection: &Writing, done: Done) -> Result<Done, Error> {
+    match connection.is_autocommit() {
+        true => Err(Error::Full),
+        false => Ok(done),
+    }
 }
 
 fn begin(connection: &Connection) -> Result<(), Error> {
