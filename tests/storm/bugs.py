@@ -73,8 +73,8 @@ BUGS = [
     (
         "who does not hold a run can change it",
         "src/store/sqlite/sql/runs.rs",
-        "AND queue.owner = ?2 AND queue.fence = ?3",
-        "AND (true OR queue.owner = ?2 OR queue.fence = ?3)",
+        "AND owner = ?2 AND fence = ?3",
+        "AND (true OR owner = ?2 OR fence = ?3)",
     ),
     (
         "a run at work that is cancelled is not told",
