@@ -4,10 +4,10 @@
 //! microseconds since 1970 (UTC), given by the caller.
 
 mod callback;
+mod run_id;
 pub mod sqlite;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use self::callback::{CALLBACK_TIME, Callback, Callbacks, Called, Told};
+pub use self::run_id::RunId;
 
 /// The name of the file in a data folder that holds the record.
 pub const RECORD: &str = "waystation.db";
@@ -112,44 +113,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes out what is left to write; nothing can be written afterwards.
     fn close(&self) -> Reply<'_, ()>;
-}
-
-/// A run's id: a UUID of version 7, so later runs have greater ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
-#[serde(transparent)]
-pub struct RunId(Uuid);
-
-impl RunId {
-    /// A new id.
-    #[expect(clippy::new_without_default, reason = "every one is another")]
-    pub fn new() -> RunId {
-        RunId(Uuid::now_v7())
-    }
-
-    /// A number that follows from the id, another one for each id that one server makes, and greater for those that it makes later: 42 bits
-    /// are its time in milliseconds since 1970, and 21 the lowest of the counter that tells ids of one millisecond apart. As that begins anywhere
-    /// it may wrap around, so two of one millisecond are in the wrong order now and then.
-    pub fn number(self) -> i64 {
-        // The counter is all but the 32 random bits at the end (the layout of RFC 9562, 6.2, method 1).
-        let (milliseconds, counter) = (self.0.as_u128() >> 80, self.0.as_u128() >> 32);
-        (milliseconds as i64) << 21 & i64::MAX | counter as i64 & 0x1f_ffff
-    }
-}
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for RunId {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<RunId, String> {
-        Uuid::from_str(text)
-            .map(RunId)
-            .map_err(|_| format!("`{text}` is not the id of a run"))
-    }
 }
 
 /// The number of a program's version in the store.

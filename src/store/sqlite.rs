@@ -119,8 +119,13 @@ impl Sqlite {
     }
 
     fn with(connection: Connection, readers: Readers, options: Options) -> Result<Sqlite, Error> {
-        prepare(&connection, options)?;
+        prepare(&connection)?;
         migrations::apply(&connection)?;
+        if let Some(bytes) = options.max_bytes {
+            let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            let most = (bytes as i64 / page).max(1);
+            connection.pragma_update(None, "max_page_count", most)?;
+        }
         let commits = Arc::new(AtomicU64::new(0));
         let writer = Writer::start(connection, commits.clone())?;
         Ok(Sqlite {
@@ -199,7 +204,7 @@ fn reader(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-fn prepare(connection: &Connection, options: Options) -> Result<(), Error> {
+fn prepare(connection: &Connection) -> Result<(), Error> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // This before the first page is written: afterwards it takes a `VACUUM`.
     connection.pragma_update(None, "auto_vacuum", "incremental")?;
@@ -209,10 +214,6 @@ fn prepare(connection: &Connection, options: Options) -> Result<(), Error> {
     connection.pragma_update(None, "cache_size", -8_000)?;
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     connection.set_prepared_statement_cache_capacity(64);
-    if let Some(bytes) = options.max_bytes {
-        let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        connection.pragma_update(None, "max_page_count", (bytes as i64 / page).max(1))?;
-    }
     Ok(())
 }
 

@@ -13,13 +13,13 @@ const BEFORE_THE_JOURNAL: &str = "
     INSERT INTO versions VALUES (1, 1, 7, 1, 'Old', 'text', zeroblob(32), 5);
     INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state, started_at, ended_at, answer,
                       log_lines, log)
-    VALUES (x'00000000000070008000000100000000', 1, 7, 1, 'Main', 'webhook', '{}', 10, 'succeeded', 11, 12, '[]', 2, 'b\n');
+    VALUES (x'01900000000170008000000000000000', 1, 7, 1, 'Main', 'webhook', '{}', 10, 'succeeded', 11, 12, '[]', 2, 'b\n');
     INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state, started_at, log_lines)
-    VALUES (x'00000000000070008000000200000000', 1, 7, 1, 'Main', 'webhook', '{}', 20, 'running', 21, 1);
+    VALUES (x'01900000000270008000000000000000', 1, 7, 1, 'Main', 'webhook', '{}', 20, 'running', 21, 1);
     INSERT INTO runs (id, account, program, version, function, trigger, inputs, created_at, state)
-    VALUES (x'00000000000070008000000300000000', 1, 7, 1, 'Main', 'webhook', '{}', 30, 'queued');
-    INSERT INTO log_pieces VALUES (x'00000000000070008000000100000000', 0, 'a\n');
-    INSERT INTO log_pieces VALUES (x'00000000000070008000000200000000', 0, 'c\n');
+    VALUES (x'01900000000370008000000000000000', 1, 7, 1, 'Main', 'webhook', '{}', 30, 'queued');
+    INSERT INTO log_pieces VALUES (x'01900000000170008000000000000000', 0, 'a\n');
+    INSERT INTO log_pieces VALUES (x'01900000000270008000000000000000', 0, 'c\n');
 ";
 
 /// Opens a database as the release of a format left it, with these rows in it.
@@ -47,7 +47,7 @@ async fn what_an_older_release_recorded_is_kept() {
     let store = of_release(&folder.path().join("r.db"), 2, BEFORE_THE_JOURNAL);
     store.check().await.unwrap();
     let id = |last: u32| -> RunId {
-        let id = format!("00000000-0000-7000-8000-{last:04}00000000");
+        let id = format!("01900000-{last:04}-7000-8000-000000000000");
         id.parse().unwrap()
     };
     assert_eq!(state(&store, id(1)).await, State::Succeeded);
@@ -68,7 +68,7 @@ async fn the_runs_of_a_program_are_listed_as_before() {
         WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 600)
         INSERT INTO runs (id, account, program, version, function, trigger, inputs, seed, created_at, outcome, started_at,
                           ended_at, answer)
-        SELECT unhex(printf('0000000000007000800%05x00000000', n)), 1, 7 + n % 2, 1, 'Main', 'webhook', '{}', 0, n, 'succeeded',
+        SELECT unhex(printf('0190%08x70008000000000000000', n)), 1, 7 + n % 2, 1, 'Main', 'webhook', '{}', 0, n, 'succeeded',
                n, n, '[]'
           FROM counted;
     ";
@@ -92,7 +92,7 @@ async fn what_belongs_to_a_run_is_kept_with_it() {
         INSERT INTO versions VALUES (1, 1, 7, 1, 'Old', 'text', zeroblob(32), 5);
         WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 3)
         INSERT INTO runs (number, id, account, program, version, function, trigger, inputs, seed, created_at)
-        SELECT n, unhex(printf('0000000000007000800%05x00000000', n)), 1, 7, 1, 'Main', 'webhook', n, 0, n FROM counted;
+        SELECT n, unhex(printf('0190%08x70008000000000000000', n)), 1, 7, 1, 'Main', 'webhook', n, 0, n FROM counted;
         INSERT INTO queue (run, state, due, fence, resumes) SELECT number, 'queued', number, 0, TRUE FROM runs;
         INSERT INTO journal (run, number, step, kind, status, output, times, clock, fence, began_at)
         SELECT number, 1, '1', 'python', 'done', number, '[]', 0, 0, 0 FROM runs;

@@ -24,7 +24,7 @@ const STEPS: &[&str] = &[
     include_str!("../migrations/0014_numbers_from_ids.sql"),
 ];
 
-/// Takes the database to today's format. What refers to other rows is held to it afterwards.
+/// Takes the database to today's format. References are kept to from then on.
 pub(super) fn apply(connection: &Connection) -> Result<(), Error> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("number_of", 1, flags, |context| {
@@ -36,7 +36,7 @@ pub(super) fn apply(connection: &Connection) -> Result<(), Error> {
     let old = found > 0 && found < STEPS.len() as i64;
     if old {
         tracing::info!(
-            "bringing the record from format {found} to {}, which may take ten seconds for each million runs",
+            "bringing the record from format {found} to {}: this may take ten seconds for each million runs, and as much room again",
             STEPS.len()
         );
     }

@@ -16,34 +16,35 @@ const SUMMARY: &str = "runs.program, versions.name, runs.function, runs.trigger,
 /// How many runs are listed by their programs at once.
 const BLOCK: u32 = 256;
 
-/// What whoever writes knows of the runs that are not listed by their programs yet.
+/// What whoever writes knows of the runs that are listed by their programs.
 pub(in super::super) struct Listing {
-    /// No run has a greater number. There may be none that has this one any more.
-    newest: Cell<i64>,
-    /// How many are not listed, at most.
-    unlisted: Cell<u32>,
+    /// None with a greater number need be listed. It is too great after a transaction that was taken back.
+    up_to: Cell<i64>,
+    /// How many have come since.
+    after: Cell<u32>,
 }
 
 impl Listing {
     pub fn of(connection: &Connection) -> Result<Listing, Error> {
-        let sql = "SELECT max(up_to, coalesce((SELECT max(number) FROM runs), 0)) FROM listed";
+        let sql = "SELECT up_to, coalesce((SELECT max(number) FROM runs), 0) FROM listed";
+        let (up_to, newest) =
+            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        RunId::after(newest);
         Ok(Listing {
-            newest: Cell::new(connection.query_row(sql, [], |row| row.get(0))?),
-            unlisted: Cell::new(BLOCK),
+            up_to: Cell::new(up_to),
+            after: Cell::new(BLOCK),
         })
     }
 
-    /// Lists a run by its program, with those before it when they are many. One that comes after runs of greater numbers is listed at
-    /// once, since they may be listed.
+    /// Lists a run by its program, with those before it when they are many.
     pub fn add(&self, connection: &Connection, run: i64, program: i64) -> Result<(), Error> {
-        if run < self.newest.get() {
+        if run <= self.up_to.get() {
             let sql = "INSERT OR IGNORE INTO runs_by_program (program, run) VALUES (?1, ?2)";
             connection.prepare_cached(sql)?.execute([program, run])?;
             return Ok(());
         }
-        self.newest.set(run);
-        self.unlisted.set(self.unlisted.get() + 1);
-        if self.unlisted.get() < BLOCK {
+        self.after.set(self.after.get() + 1);
+        if self.after.get() < BLOCK {
             return Ok(());
         }
         connection
@@ -52,10 +53,10 @@ impl Listing {
                  SELECT program, number FROM runs WHERE number > (SELECT up_to FROM listed)",
             )?
             .execute([])?;
-        connection
-            .prepare_cached("UPDATE listed SET up_to = ?1")?
-            .execute([run])?;
-        self.unlisted.set(0);
+        let sql = "UPDATE listed SET up_to = (SELECT max(number) FROM runs) RETURNING up_to";
+        let mut update = connection.prepare_cached(sql)?;
+        self.up_to.set(update.query_row([], |row| row.get(0))?);
+        self.after.set(0);
         Ok(())
     }
 }
@@ -96,7 +97,8 @@ const OF_PROGRAM: &[Source] = &[
                  LEFT JOIN queue ON queue.run = runs.number",
         number: "runs_by_program.run",
         program: "runs_by_program.program",
-        part: "runs_by_program.run <= (SELECT up_to FROM listed)",
+        // The plus leaves the place where a page begins to be looked up.
+        part: "+runs_by_program.run <= (SELECT up_to FROM listed)",
     },
     Source {
         part: "runs.number > (SELECT up_to FROM listed)",

@@ -84,9 +84,11 @@ fn note(
 
 /// Whether a run is held by the first who took it.
 fn is_held(connection: &Connection, id: RunId, node: NodeId) -> Result<bool, Error> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM queue WHERE run = ?1 AND owner = ?2 AND fence = 1)";
+    let sql = "SELECT EXISTS (SELECT 1 FROM runs JOIN queue ON queue.run = runs.number
+                               WHERE runs.number = ?1 AND runs.id = ?2 AND queue.owner = ?3 AND queue.fence = 1)";
     let mut statement = connection.prepare_cached(sql)?;
-    let held = statement.query_row(params![id.number(), node.0.as_bytes()], |row| row.get(0))?;
+    let (run, node) = (id.0.as_bytes(), node.0.as_bytes());
+    let held = statement.query_row(params![id.number(), run, node], |row| row.get(0))?;
     Ok(held)
 }
 
