@@ -19,7 +19,7 @@ static NEWEST: AtomicI64 = AtomicI64::new(0);
 /// Tells the ids of this process from those that another one makes in the same millisecond.
 static PROCESS: LazyLock<u128> = LazyLock::new(|| Uuid::now_v7().as_u128() & 0x1f_ffff);
 
-/// A run's id: a UUID of version 7. Those that a process makes grow, whatever its clock does: within a millisecond they are counted.
+/// A run's id: a UUID of version 7, so later runs have greater ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct RunId(pub(super) Uuid);

@@ -121,6 +121,7 @@ impl Sqlite {
     fn with(connection: Connection, readers: Readers, options: Options) -> Result<Sqlite, Error> {
         prepare(&connection)?;
         migrations::apply(&connection)?;
+        RunId::after(sql::runs::newest(&connection)?);
         if let Some(bytes) = options.max_bytes {
             let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
             let most = (bytes as i64 / page).max(1);

@@ -26,10 +26,7 @@ pub(in super::super) struct Listing {
 
 impl Listing {
     pub fn of(connection: &Connection) -> Result<Listing, Error> {
-        let sql = "SELECT up_to, coalesce((SELECT max(number) FROM runs), 0) FROM listed";
-        let (up_to, newest) =
-            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        RunId::after(newest);
+        let up_to = connection.query_row("SELECT up_to FROM listed", [], |row| row.get(0))?;
         Ok(Listing {
             up_to: Cell::new(up_to),
             after: Cell::new(BLOCK),

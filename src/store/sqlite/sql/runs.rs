@@ -17,6 +17,12 @@ pub(in super::super) fn enter(connection: &Connection, node: &Node) -> Result<()
     Ok(())
 }
 
+/// The greatest number of a run; 0 where there is none.
+pub(in super::super) fn newest(connection: &Connection) -> Result<i64, Error> {
+    let sql = "SELECT coalesce(max(number), 0) FROM runs";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
 /// Notes a run that is not over.
 pub(in super::super) fn begin(
     connection: &Writing,
