@@ -36,7 +36,7 @@ pub(super) fn apply(connection: &Connection) -> Result<(), Error> {
     let old = found > 0 && found < STEPS.len() as i64;
     if old {
         tracing::info!(
-            "bringing the record from format {found} to {}: this may take ten seconds for each million runs, and as much room again",
+            "bringing the record from format {found} to {}: this may take ten seconds for each million runs, and three times the room meanwhile",
             STEPS.len()
         );
     }
