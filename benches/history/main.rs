@@ -134,7 +134,7 @@ fn fill(command: &TestCommand, runs: usize) {
             "INSERT INTO runs (number, id, account, program, version, function, trigger, inputs, seed, created_at, outcome,
                                started_at, ended_at, reason, answer, log_lines, log)
              WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < ?1)
-             SELECT created_at / 1000 - ?1 + n << 21, unhex(printf('%012x7000%016x', created_at / 1000 - ?1 + n, n)), account, 1 + n % 50, version, function,
+             SELECT created_at / 1000 - 1 - ?1 + n << 21, unhex(printf('%012x7000%016x', created_at / 1000 - 1 - ?1 + n, n)), account, 1 + n % 50, version, function,
                     trigger, inputs, seed, created_at - 1000 * (?1 - n), iif(n % 100, outcome, 'failed'),
                     started_at - 1000 * (?1 - n), ended_at - 1000 * (?1 - n), iif(n % 100, NULL, 'error'), answer,
                     log_lines, log
