@@ -4,6 +4,7 @@
 
 mod batches;
 mod history;
+mod ids;
 mod releases;
 
 use std::sync::Arc;

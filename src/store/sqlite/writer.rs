@@ -215,7 +215,8 @@ fn work(
         }
         closing = gathered.closing;
     }
-    let closed = connection.connection.close();
+    let Writing { connection, .. } = connection;
+    let closed = connection.close();
     if let Some(tell) = closing {
         let _ = tell.send(closed.map_err(|(_, error)| Error::from(error)));
     }

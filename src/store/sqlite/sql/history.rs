@@ -29,6 +29,7 @@ impl Listing {
         let up_to = connection.query_row("SELECT up_to FROM listed", [], |row| row.get(0))?;
         Ok(Listing {
             up_to: Cell::new(up_to),
+            // The first run lists those that an earlier server left.
             after: Cell::new(BLOCK),
         })
     }
